@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The backend contract: where records and blobs live, and what the engine may rely on.
+
+A **record** is a small document (a manifest, an upload's state) replaced whole, listed, and compared and
+swapped by version. A **blob** is an immutable run of bytes, written once under a name never used again.
+Keys are '/'-separated text inside one bucket, built by `engine.keys`; a backend must keep any two of them
+apart, for every legal S3 key they embed.
+
+What every backend promises (`tests/storage/contract.py` runs it):
+
+- A write is visible whole or not at all, and durable before the call returns (as far as the configured
+  durability says). What was staged and not published leaves nothing visible.
+- `write_record` and `remove_record` with an `expect` are atomic against every other process that uses the
+  same storage. Two writers with the same expectation have one winner.
+- Nothing ever creates a bucket but `create_bucket`; in a bucket that is gone everything is `BucketNotFound`.
+- A listing is in UTF-8 byte order of the keys and shows only what was published.
+- An open blob reads its old bytes to the end even when it is removed meanwhile.
+- Only the classes of `storage.errors` are raised. "Could not find out" is never `RecordNotFound`.
+- Methods never block the event loop.
+
+What differs between backends is a field of `Capabilities`, never the caller's `isinstance`. Nothing here knows
+manifests, deltas or S3's HTTP side.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from dgproxy.storage.errors import (
+    AccessRefused,
+    BucketExists,
+    BucketNotEmpty,
+    BucketNotFound,
+    Busy,
+    Damaged,
+    OutOfSpace,
+    RecordNotFound,
+    StorageError,
+    VersionConflict,
+)
+
+__all__ = [
+    "ABSENT",
+    "AccessRefused",
+    "Backend",
+    "BlobReader",
+    "BlobWriter",
+    "Bucket",
+    "BucketExists",
+    "BucketNotEmpty",
+    "BucketNotFound",
+    "Buffer",
+    "Busy",
+    "Capabilities",
+    "CommonPrefix",
+    "Damaged",
+    "Listed",
+    "Listing",
+    "MappedBlob",
+    "OutOfSpace",
+    "Record",
+    "RecordNotFound",
+    "StorageError",
+    "VersionConflict",
+]
+
+Buffer = bytes | bytearray | memoryview
+
+#: `expect` value: the record must not exist yet.
+ABSENT: Final = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the engine must know about a backend to choose its way; stated, never guessed."""
+
+    name: str
+    #: `expect` is enforced atomically; without it a client's If-Match on a write answers 501.
+    conditional_writes: bool
+    #: `lock` and `try_lock` exclude every process that may write: one host owns the storage.
+    exclusive_locks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A bucket and its creation time in milliseconds since the epoch."""
+
+    name: str
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record's bytes, its version for `expect`, and the stamp a listing shows for the same content.
+
+    `stamp` is None when the backend cannot promise that the next change alters it; do not cache then.
+    """
+
+    data: bytes
+    version: str
+    stamp: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One record in a listing."""
+
+    key: str
+    stamp: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommonPrefix:
+    """All keys that share `prefix`, which ends with the listing's delimiter, rolled into one item."""
+
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page; `more` says that the next page, asked with `after` = the last item, is not empty."""
+
+    items: Sequence[Listed | CommonPrefix]
+    more: bool
+
+
+class BlobWriter(Protocol):
+    """A blob being staged. Leaving its `async with` without `publish` removes it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes appended so far."""
+
+    async def append(self, data: Buffer) -> None:
+        """Append; the caller may reuse `data` once this returns. Raises OutOfSpace and the like."""
+
+    async def publish(self) -> None:
+        """Make the blob durable and visible under its key. Called at most once, last."""
+
+
+class BlobReader(Protocol):
+    """An open blob; its `async with` closes it."""
+
+    @property
+    def size(self) -> int:
+        """The blob's length in bytes."""
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes from `offset`; `Damaged` when the blob is shorter."""
+
+
+class MappedBlob(Protocol):
+    """A whole blob as memory."""
+
+    @property
+    def view(self) -> memoryview:
+        """The blob's bytes, read-only, valid until `close`."""
+
+    @property
+    def removed(self) -> bool:
+        """The blob no longer has a name in storage: nothing new should be built on it."""
+
+    def close(self) -> None:
+        """Give the memory back. Raises BufferError while someone still holds a slice of `view`."""
+
+
+class Backend(Protocol):
+    """The contract; see the module's text for what holds across methods."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this backend can do."""
+
+    # -- buckets -------------------------------------------------------------------------------------------
+
+    async def create_bucket(self, bucket: str) -> None:
+        """Create; BucketExists when it is there."""
+
+    async def delete_bucket(self, bucket: str) -> None:
+        """Remove a bucket without records under `objects/`, all its garbage and unfinished uploads with it.
+
+        Raises BucketNotFound, BucketNotEmpty. Atomic against a concurrent `write_record`.
+        """
+
+    async def head_bucket(self, bucket: str) -> Bucket:
+        """Raises BucketNotFound."""
+
+    async def list_buckets(self) -> list[Bucket]:
+        """All buckets, by name."""
+
+    # -- records -------------------------------------------------------------------------------------------
+
+    async def read_record(self, bucket: str, key: str) -> Record:
+        """Raises RecordNotFound, BucketNotFound."""
+
+    async def read_records(self, bucket: str, keys: Sequence[str]) -> list[Record | None]:
+        """Many at once, in the order of `keys`; None where there certainly is none."""
+
+    async def write_record(self, bucket: str, key: str, data: bytes, *, expect: str | None = None) -> str:
+        """Create or replace; returns the new version.
+
+        `expect`: None (any state), ABSENT, or the version that must be current; else VersionConflict.
+        """
+
+    async def remove_record(self, bucket: str, key: str, *, expect: str | None = None) -> None:
+        """Raises RecordNotFound when there is none, VersionConflict when it is at another version."""
+
+    async def list_records(
+        self, bucket: str, prefix: str, *, delimiter: str = "", after: str = "", limit: int = 1000
+    ) -> Listing:
+        """Up to `limit` items whose keys start with `prefix`, in key order, from past `after`.
+
+        `delimiter` (any text) rolls keys that contain it behind the prefix into one CommonPrefix. `after` is a full
+        key or a common prefix; when it is itself a common prefix of this listing, everything under it is past.
+        `limit` >= 1.
+        """
+
+    # -- blobs ---------------------------------------------------------------------------------------------
+
+    def stage_blob(self, bucket: str, key: str) -> AbstractAsyncContextManager[BlobWriter]:
+        """Begin writing a blob."""
+
+    def open_blob(self, bucket: str, key: str) -> AbstractAsyncContextManager[BlobReader]:
+        """Raises RecordNotFound, BucketNotFound on entry."""
+
+    async def map_blob(self, bucket: str, key: str, size: int) -> MappedBlob:
+        """Map a blob of exactly `size` bytes; Damaged when it has another length."""
+
+    async def list_blobs(self, bucket: str, prefix: str, limit: int) -> list[str]:
+        """Up to `limit` keys of blobs and records directly under `prefix`'s last '/', in any order.
+
+        `prefix` reads "<directory>/<start of name>"; nothing deeper is looked at. Cheap for a small limit.
+        """
+
+    async def remove_blobs(self, bucket: str, keys: Sequence[str]) -> None:
+        """Remove; a missing one is fine. The first failure is raised after all were tried."""
+
+    # -- locks ---------------------------------------------------------------------------------------------
+
+    def lock(self, bucket: str, name: str, *, shared: bool = False) -> AbstractAsyncContextManager[None]:
+        """Wait for a lock between all processes on this storage; dies with its process."""
+
+    def try_lock(self, bucket: str, name: str) -> AbstractAsyncContextManager[bool]:
+        """The exclusive lock if it is free right now: True inside the block, else False."""
