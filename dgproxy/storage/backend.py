@@ -18,8 +18,8 @@ What every backend promises (`tests/storage/contract.py` runs it):
 - Only the classes of `storage.errors` are raised. "Could not find out" is never `RecordNotFound`.
 - Methods never block the event loop.
 
-What differs between backends is a field of `Capabilities`, never the caller's `isinstance`. Nothing here knows
-manifests, deltas or S3's HTTP side.
+What differs between backends is a field of `Capabilities`, never the caller's `isinstance`. Nothing here
+knows manifests, deltas or S3's HTTP side.
 """
 
 from collections.abc import Sequence
@@ -211,9 +211,9 @@ class Backend(Protocol):
     ) -> Listing:
         """Up to `limit` items whose keys start with `prefix`, in key order, from past `after`.
 
-        `delimiter` (any text) rolls keys that contain it behind the prefix into one CommonPrefix. `after` is a full
-        key or a common prefix; when it is itself a common prefix of this listing, everything under it is past.
-        `limit` >= 1.
+        `delimiter` (any text) rolls keys that contain it behind the prefix into one CommonPrefix. `after` is
+        a full key or a common prefix; when it is itself a common prefix of this listing, everything under it
+        is past. `limit` >= 1.
         """
 
     # -- blobs ---------------------------------------------------------------------------------------------
