@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From a request line to the S3 operation it asks for.
+
+`parse` is a look in a table: what the path names (service, bucket or object), the query parameter that names
+a subresource, and the method. It promises that a `Request` has a valid bucket name and key, that the path was
+decoded exactly once (so `//`, `..`, a trailing `/` and an encoded `%2F` are bytes of the key like any other),
+and that what S3 offers and this server does not is NotImplemented, never something else by accident.
+
+No operation is carried out here, and no body or credential is looked at.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Self
+from urllib.parse import unquote_to_bytes
+
+from dgproxy.s3.errors import S3Error
+from dgproxy.s3.names import check_bucket, check_key
+
+__all__ = ["Body", "CopySource", "Operation", "Request", "parse", "parse_copy_source"]
+
+
+class Body(Enum):
+    """What an operation's request body is."""
+
+    NONE = "none"
+    XML = "xml"
+    OBJECT = "object"
+
+
+class Operation(Enum):
+    """Every operation this server has, by S3's name for it; `writes` says whether it changes anything."""
+
+    writes: bool
+    body: Body
+
+    def __new__(cls, title: str, writes: bool, body: Body) -> Self:
+        """Make a member whose value is the name alone."""
+        member = object.__new__(cls)
+        member._value_ = title
+        member.writes = writes
+        member.body = body
+        return member
+
+    LIST_BUCKETS = ("ListBuckets", False, Body.NONE)
+    CREATE_BUCKET = ("CreateBucket", True, Body.XML)
+    HEAD_BUCKET = ("HeadBucket", False, Body.NONE)
+    DELETE_BUCKET = ("DeleteBucket", True, Body.NONE)
+    GET_BUCKET_LOCATION = ("GetBucketLocation", False, Body.NONE)
+    LIST_OBJECTS = ("ListObjects", False, Body.NONE)
+    LIST_OBJECTS_V2 = ("ListObjectsV2", False, Body.NONE)
+    GET_OBJECT = ("GetObject", False, Body.NONE)
+    HEAD_OBJECT = ("HeadObject", False, Body.NONE)
+    PUT_OBJECT = ("PutObject", True, Body.OBJECT)
+    COPY_OBJECT = ("CopyObject", True, Body.NONE)
+    DELETE_OBJECT = ("DeleteObject", True, Body.NONE)
+    DELETE_OBJECTS = ("DeleteObjects", True, Body.XML)
+    CREATE_MULTIPART_UPLOAD = ("CreateMultipartUpload", True, Body.NONE)
+    UPLOAD_PART = ("UploadPart", True, Body.OBJECT)
+    UPLOAD_PART_COPY = ("UploadPartCopy", True, Body.NONE)
+    COMPLETE_MULTIPART_UPLOAD = ("CompleteMultipartUpload", True, Body.XML)
+    ABORT_MULTIPART_UPLOAD = ("AbortMultipartUpload", True, Body.NONE)
+    LIST_PARTS = ("ListParts", False, Body.NONE)
+    LIST_MULTIPART_UPLOADS = ("ListMultipartUploads", False, Body.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class CopySource:
+    """The object a copy reads: a valid bucket name and key."""
+
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked. `bucket` and `key` are "" where the operation has none.
+
+    `query` is decoded; of a parameter given twice the first counts. `raw_path` and `raw_query` are as sent,
+    for `sigv4`. `source` is set for CopyObject and UploadPartCopy.
+    """
+
+    operation: Operation
+    bucket: str
+    key: str
+    query: Mapping[str, str]
+    raw_path: str
+    raw_query: str
+    source: CopySource | None = None
+
+
+# Subresource -> method -> the operation, or the name of one that S3 has and this server does not. "" is the
+# resource itself. Amazon S3 API Reference, "Amazon S3 operations".
+_Table = Mapping[str, Mapping[str, Operation | str]]
+
+
+_VERBS: Final = {"GET": "Get", "PUT": "Put", "DELETE": "Delete", "POST": "Create"}
+_ALL: Final = ("GET", "PUT", "DELETE")
+
+
+def _setting(name: str, *methods: str) -> dict[str, str]:
+    """Name the operations S3 reads, sets and deletes one setting with: GetX, PutX, DeleteX."""
+    return {method: _VERBS[method] + name for method in methods or ("GET", "PUT")}
+
+
+_SERVICE: Final[_Table] = {"": {"GET": Operation.LIST_BUCKETS}}
+
+_BUCKET: Final[_Table] = {
+    "": {
+        "GET": Operation.LIST_OBJECTS,
+        "HEAD": Operation.HEAD_BUCKET,
+        "PUT": Operation.CREATE_BUCKET,
+        "DELETE": Operation.DELETE_BUCKET,
+        "POST": "PostObject",
+    },
+    "list-type": {"GET": Operation.LIST_OBJECTS_V2},
+    "location": {"GET": Operation.GET_BUCKET_LOCATION},
+    "uploads": {"GET": Operation.LIST_MULTIPART_UPLOADS},
+    "delete": {"POST": Operation.DELETE_OBJECTS},
+    "versions": {"GET": "ListObjectVersions"},
+    "session": {"GET": "CreateSession"},
+    "abac": _setting("BucketAbac"),
+    "accelerate": _setting("BucketAccelerateConfiguration"),
+    "acl": _setting("BucketAcl"),
+    "analytics": _setting("BucketAnalyticsConfiguration", *_ALL),
+    "cors": _setting("BucketCors", *_ALL),
+    "encryption": _setting("BucketEncryption", *_ALL),
+    "intelligent-tiering": _setting("BucketIntelligentTieringConfiguration", *_ALL),
+    "inventory": _setting("BucketInventoryConfiguration", *_ALL),
+    "lifecycle": _setting("BucketLifecycleConfiguration", *_ALL),
+    "logging": _setting("BucketLogging"),
+    "metadataConfiguration": _setting("BucketMetadataConfiguration", "GET", "POST", "DELETE"),
+    "metadataInventoryTable": {"PUT": "UpdateBucketMetadataInventoryTableConfiguration"},
+    "metadataJournalTable": {"PUT": "UpdateBucketMetadataJournalTableConfiguration"},
+    "metadataTable": _setting("BucketMetadataTableConfiguration", "GET", "POST", "DELETE"),
+    "metrics": _setting("BucketMetricsConfiguration", *_ALL),
+    "notification": _setting("BucketNotificationConfiguration"),
+    "object-lock": _setting("ObjectLockConfiguration"),
+    "ownershipControls": _setting("BucketOwnershipControls", *_ALL),
+    "policy": _setting("BucketPolicy", *_ALL),
+    "policyStatus": _setting("BucketPolicyStatus", "GET"),
+    "publicAccessBlock": _setting("PublicAccessBlock", *_ALL),
+    "replication": _setting("BucketReplication", *_ALL),
+    "requestPayment": _setting("BucketRequestPayment"),
+    "tagging": _setting("BucketTagging", *_ALL),
+    "versioning": _setting("BucketVersioning"),
+    "website": _setting("BucketWebsite", *_ALL),
+}
+
+_OBJECT: Final[_Table] = {
+    "": {
+        "GET": Operation.GET_OBJECT,
+        "HEAD": Operation.HEAD_OBJECT,
+        "PUT": Operation.PUT_OBJECT,
+        "DELETE": Operation.DELETE_OBJECT,
+    },
+    "uploads": {"POST": Operation.CREATE_MULTIPART_UPLOAD},
+    "uploadId": {
+        "GET": Operation.LIST_PARTS,
+        "PUT": Operation.UPLOAD_PART,
+        "POST": Operation.COMPLETE_MULTIPART_UPLOAD,
+        "DELETE": Operation.ABORT_MULTIPART_UPLOAD,
+    },
+    "acl": _setting("ObjectAcl"),
+    "attributes": _setting("ObjectAttributes", "GET"),
+    "encryption": {"PUT": "UpdateObjectEncryption"},
+    "legal-hold": _setting("ObjectLegalHold"),
+    "renameObject": {"PUT": "RenameObject"},
+    "restore": {"POST": "RestoreObject"},
+    "retention": _setting("ObjectRetention"),
+    "select": {"POST": "SelectObjectContent"},
+    "tagging": _setting("ObjectTagging", *_ALL),
+    "torrent": _setting("ObjectTorrent", "GET"),
+}
+
+# A version id as S3 makes them; one of another shape never existed anywhere.
+_VERSION_ID: Final = re.compile(r"[A-Za-z0-9._-]{32,1024}")
+_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
+def parse(method: str, raw_target: str, headers: Mapping[str, str], *, domain: str | None = None) -> Request:
+    """Route one request.
+
+    `raw_target` is the request target as received, origin form or absolute form, its bytes decoded as UTF-8
+    with surrogateescape. `domain` turns on virtual-hosted style: `Host: <bucket>.<domain>` names the bucket.
+
+    Raises S3Error: InvalidURI, InvalidBucketName, KeyTooLongError, InvalidArgument, NoSuchVersion,
+    MethodNotAllowed, NotImplemented; for OPTIONS, BadRequest and AccessForbidden.
+    """
+    raw_path, raw_query = _split(raw_target)
+    path = _decode(raw_path)
+    query = _query(raw_query)
+    host_bucket = _bucket_of_host(headers.get("host", ""), domain)
+    if host_bucket is None:
+        bucket, _, key = path[1:].partition("/")
+    else:
+        bucket, key = host_bucket, path[1:]
+
+    if not bucket:
+        if key:
+            raise S3Error("InvalidBucketName", extra={"BucketName": ""})
+        kind, table = "SERVICE", _SERVICE
+    elif not key:
+        kind, table = "BUCKET", _BUCKET
+    else:
+        kind, table = "OBJECT", _OBJECT
+
+    if method == "OPTIONS":
+        raise _preflight_refused(headers)
+    subresource = _subresource(method, table, query)
+    operation = _look_up(method, kind, table, subresource)
+    if bucket:
+        check_bucket(bucket, creating=operation is Operation.CREATE_BUCKET)
+    check_key(key)
+    _check_parameters(operation, query)
+
+    source = None
+    copy_source = headers.get("x-amz-copy-source")
+    if copy_source is not None and operation in _COPIES:
+        operation = _COPIES[operation]
+        source = parse_copy_source(copy_source)
+    return Request(operation, bucket, key, query, raw_path, raw_query, source)
+
+
+_COPIES: Final = {
+    Operation.PUT_OBJECT: Operation.COPY_OBJECT,
+    Operation.UPLOAD_PART: Operation.UPLOAD_PART_COPY,
+}
+
+
+def parse_copy_source(value: str) -> CopySource:
+    """Parse x-amz-copy-source: `[/]bucket/key[?versionId=null]`, encoded like a form (`+` is a space).
+
+    Raises S3Error: InvalidArgument, NoSuchVersion, InvalidBucketName, KeyTooLongError.
+    """
+    path, marker, version = value.partition("?versionId=")
+    raw = _bytes(path)
+    if raw is None or _BAD_ESCAPE.search(raw):
+        raise _invalid_argument("x-amz-copy-source", value, "Invalid copy source encoding.")
+    try:
+        source = unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError as error:
+        raise _invalid_argument("x-amz-copy-source", value, "Invalid copy source encoding.") from error
+    if marker:
+        _check_version(version)
+    bucket, _, key = source.removeprefix("/").partition("/")
+    if not bucket or not key:
+        raise _invalid_argument("x-amz-copy-source", value, "Invalid copy source object key")
+    check_bucket(bucket)
+    check_key(key)
+    return CopySource(bucket, key)
+
+
+def _split(raw_target: str) -> tuple[str, str]:
+    """Raw path and raw query; the path starts with `/`."""
+    if not raw_target.startswith("/"):
+        _, found, rest = raw_target.partition("://")
+        if not found:
+            raise S3Error("InvalidURI", extra={"URI": raw_target})
+        _, slash, rest = rest.partition("/")
+        raw_target = slash + rest
+    path, _, query = raw_target.partition("?")
+    return path or "/", query
+
+
+def _bytes(text: str) -> bytes | None:
+    """Give the bytes that came over the wire, None for text that never did."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return None
+
+
+def _decode(raw_path: str) -> str:
+    raw = _bytes(raw_path)
+    if raw is None or _BAD_ESCAPE.search(raw):
+        raise S3Error("InvalidURI", extra={"URI": raw_path})
+    try:
+        return unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError as error:
+        raise S3Error("InvalidURI", extra={"URI": raw_path}) from error
+
+
+def _query(raw_query: str) -> dict[str, str]:
+    """Decode the parameters, the first of each name; `+` is a space as in forms."""
+    query: dict[str, str] = {}
+    for pair in raw_query.split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
+            query.setdefault(_decode(name.replace("+", " ")), _decode(value.replace("+", " ")))
+    return query
+
+
+def _bucket_of_host(host: str, domain: str | None) -> str | None:
+    """Find the bucket a virtual-hosted style Host names, None for path style."""
+    if domain is None:
+        return None
+    name = host.lower().rpartition(":")[0] if re.search(r":[0-9]*$", host) else host.lower()
+    bucket = name.removesuffix("." + domain.lower())
+    return bucket if bucket != name and bucket else None
+
+
+def _subresource(method: str, table: _Table, query: Mapping[str, str]) -> str:
+    """Find the one subresource the query names, "" for the resource itself."""
+    named = [name for name in query if name and name in table]
+    if len(named) > 1:
+        raise S3Error(
+            "InvalidArgument",
+            "Conflicting query string parameters: " + ", ".join(sorted(named)),
+            extra={"ArgumentName": "ResourceType", "ArgumentValue": named[0]},
+        )
+    if named:
+        return named[0]
+    if method in _WRITING_METHODS:
+        # S3 spells a subresource `?name`. An unheard-of one must not become a write to the resource itself.
+        for name, value in query.items():
+            if not value and not _HARMLESS.match(name):
+                raise S3Error("NotImplemented", f"This server has no subresource {name!r}.")
+    return ""
+
+
+_WRITING_METHODS: Final = frozenset({"PUT", "POST", "DELETE"})
+_HARMLESS: Final = re.compile(
+    r"x-|response-|(?:versionId|partNumber|AWSAccessKeyId|Signature|Expires)\Z", re.IGNORECASE
+)
+
+
+def _look_up(method: str, kind: str, table: _Table, subresource: str) -> Operation:
+    methods = table[subresource]
+    found = methods.get(method)
+    if found is None:
+        raise S3Error(
+            "MethodNotAllowed",
+            extra={"Method": method, "ResourceType": subresource.upper() or kind},
+            headers={"Allow": ", ".join(sorted(methods))},
+        )
+    if isinstance(found, str):
+        raise S3Error("NotImplemented", f"This server does not have the operation {found}.")
+    return found
+
+
+def _check_parameters(operation: Operation, query: Mapping[str, str]) -> None:
+    """Check what must hold of the query before the operation is the one it seems to be."""
+    if "versionId" in query:
+        _check_version(query["versionId"])
+    if operation is Operation.LIST_OBJECTS_V2 and query["list-type"] != "2":
+        raise _invalid_argument("list-type", query["list-type"], "Invalid List Type specified in Request")
+    # A broken multipart client must never overwrite the object itself.
+    if operation is Operation.PUT_OBJECT and "partNumber" in query:
+        raise _invalid_argument("uploadId", "", "This operation needs the query parameter uploadId.")
+    if operation is Operation.UPLOAD_PART and "partNumber" not in query:
+        raise _invalid_argument("partNumber", "", "This operation needs the query parameter partNumber.")
+
+
+def _check_version(version: str) -> None:
+    """Objects have the one version `null`, as in a bucket that never had versioning."""
+    if version == "null":
+        return
+    if not version:
+        raise _invalid_argument("versionId", version, "Version id cannot be the empty string")
+    if not _VERSION_ID.fullmatch(version):
+        raise _invalid_argument("versionId", version, "Invalid version id specified")
+    raise S3Error("NoSuchVersion", extra={"VersionId": version})
+
+
+def _preflight_refused(headers: Mapping[str, str]) -> S3Error:
+    """OPTIONS, answered as S3 does for a bucket without CORS configuration."""
+    for name in ("Origin", "Access-Control-Request-Method"):
+        if not headers.get(name.lower()):
+            return S3Error("BadRequest", f"Insufficient information. {name} request header needed.")
+    return S3Error("AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.")
+
+
+def _invalid_argument(name: str, value: str, message: str) -> S3Error:
+    return S3Error("InvalidArgument", message, extra={"ArgumentName": name, "ArgumentValue": value})
