@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * decode.c: one VCDIFF window back to target bytes.
+ *
+ * The input is hostile. The rules that keep it harmless, each with its error in vcdiff.h:
+ *
+ *  - All sizes of the header are checked against each other and against what is really there before a section
+ * is touched; nothing is allocated here at all.
+ *  - An instruction is checked against what is left of the window and of its section before it writes a byte.
+ * Sizes are compared by subtraction from what is left, never by adding up to something that could wrap.
+ *  - A copy comes whole from the source or whole from what the window has produced.
+ *  - Instructions of size 0 do nothing, but each takes a byte of input, so the work is bounded by input plus
+ * output.
+ */
+#include "decode.h"
+
+/* One window being decoded. */
+struct work {
+    const uint8_t *source;
+    uint64_t source_size;
+    uint64_t segment_offset;
+    uint64_t segment_length;
+    uint8_t *out;
+    size_t out_size;
+    size_t done; /* target bytes so far */
+    struct reader data;
+    struct reader instructions;
+    struct reader addresses;
+    struct address_cache cache;
+};
+
+vcd_error vcd_window_header_read(struct reader *in, struct window_header *window) {
+    memset(window, 0, sizeof *window);
+    VCD_TRY(read_byte(in, &window->indicator));
+    VCD_CHECK((window->indicator & ~(WINDOW_SOURCE | WINDOW_TARGET | WINDOW_ADLER32)) == 0,
+              VCD_E_WINDOW_FLAGS);
+    VCD_CHECK((window->indicator & WINDOW_TARGET) == 0, VCD_E_VCD_TARGET);
+    if (window->indicator & WINDOW_SOURCE) {
+        uint32_t length = 0;
+        vcd_error error = read_u32(in, &length);
+        VCD_CHECK(error != VCD_E_VARINT, VCD_E_SEGMENT);
+        VCD_TRY(error);
+        window->segment_length = length;
+        VCD_TRY(read_u64(in, &window->segment_offset));
+        VCD_CHECK(window->segment_offset <= INT64_MAX - (uint64_t)length, VCD_E_SEGMENT);
+    }
+    uint32_t encoding = 0;
+    VCD_TRY(read_u32(in, &encoding));
+    VCD_CHECK(encoding <= VCD_ENCODED_MAX, VCD_E_WINDOW_SIZE);
+    window->encoding_length = encoding;
+    return VCD_OK;
+}
+
+/* What follows the encoding length: `in` holds exactly that many bytes. */
+static vcd_error read_sections(struct reader *in, const struct window_header *window, struct work *work,
+                               uint32_t *checksum) {
+    uint32_t target = 0;
+    uint8_t delta_indicator = 0;
+    uint32_t data = 0;
+    uint32_t instructions = 0;
+    uint32_t addresses = 0;
+    VCD_TRY(read_u32(in, &target));
+    VCD_CHECK(target <= VCD_WINDOW_MAX, VCD_E_WINDOW_SIZE);
+    VCD_CHECK(window->segment_length <= UINT32_MAX - target, VCD_E_SEGMENT);
+    VCD_TRY(read_byte(in, &delta_indicator));
+    VCD_CHECK(delta_indicator == 0, VCD_E_SECONDARY);
+    VCD_TRY(read_u32(in, &data));
+    VCD_TRY(read_u32(in, &instructions));
+    VCD_TRY(read_u32(in, &addresses));
+    if (window->indicator & WINDOW_ADLER32) {
+        for (int i = 0; i < 4; i++) {
+            uint8_t byte = 0;
+            VCD_TRY(read_byte(in, &byte));
+            *checksum = *checksum << 8 | byte;
+        }
+    }
+    VCD_CHECK((uint64_t)data + instructions + addresses == in->left, VCD_E_SECTIONS);
+    work->out_size = target;
+    work->data = (struct reader){in->next, data};
+    work->instructions = (struct reader){in->next + data, instructions};
+    work->addresses = (struct reader){in->next + data + instructions, addresses};
+    return VCD_OK;
+}
+
+vcd_error vcd_window_target_size(struct reader in, size_t *size) {
+    uint32_t target = 0;
+    VCD_TRY(read_u32(&in, &target));
+    VCD_CHECK(target <= VCD_WINDOW_MAX, VCD_E_WINDOW_SIZE);
+    *size = target;
+    return VCD_OK;
+}
+
+static vcd_error read_address(struct work *work, unsigned mode, uint64_t *address) {
+    struct address_cache *cache = &work->cache;
+    uint64_t here = work->segment_length + work->done;
+    if (mode >= MODE_SAME) {
+        uint8_t slot = 0;
+        VCD_CHECK(read_byte(&work->addresses, &slot) == VCD_OK, VCD_E_ADDRESSES);
+        *address = cache->same[(mode - MODE_SAME) * 256 + slot];
+    } else {
+        uint32_t value = 0;
+        vcd_error error = read_u32(&work->addresses, &value);
+        VCD_CHECK(error != VCD_E_TRUNCATED, VCD_E_ADDRESSES);
+        VCD_TRY(error);
+        if (mode == MODE_SELF) {
+            *address = value;
+        } else if (mode == MODE_HERE) {
+            VCD_CHECK(value <= here, VCD_E_ADDRESS);
+            *address = here - value;
+        } else {
+            *address = cache->near[mode - MODE_NEAR] + value;
+        }
+    }
+    VCD_CHECK(*address < here, VCD_E_ADDRESS);
+    address_cache_update(cache, *address);
+    return VCD_OK;
+}
+
+enum { SHORT = 32 };
+
+/* Copy `size` bytes; short ones as a whole 32 when there is room for that on both sides. */
+VCD_INLINE void copy_apart(uint8_t *to, size_t to_room, const uint8_t *from, uint64_t from_room,
+                           size_t size) {
+    if (size <= SHORT && to_room >= SHORT && from_room >= SHORT) {
+        memcpy(to, from, SHORT);
+    } else {
+        memcpy(to, from, size);
+    }
+}
+
+static vcd_error do_add(struct work *work, size_t size) {
+    VCD_CHECK(size <= work->data.left, VCD_E_DATA);
+    copy_apart(work->out + work->done, work->out_size - work->done, work->data.next, work->data.left, size);
+    work->data.next += size;
+    work->data.left -= size;
+    return VCD_OK;
+}
+
+static vcd_error do_run(struct work *work, size_t size) {
+    uint8_t byte = 0;
+    VCD_CHECK(read_byte(&work->data, &byte) == VCD_OK, VCD_E_DATA);
+    memset(work->out + work->done, byte, size);
+    return VCD_OK;
+}
+
+/* Copy from earlier in this window; `distance` bytes back, repeating them when that is less than `size`. */
+static void copy_target(struct work *work, size_t distance, size_t size) {
+    uint8_t *to = work->out + work->done;
+    if (distance >= size) {
+        memcpy(to, to - distance, size);
+        return;
+    }
+    if (distance == 1) {
+        memset(to, to[-1], size);
+        return;
+    }
+    /* Each round doubles what can be copied at once. */
+    while (size > 0) {
+        size_t chunk = distance < size ? distance : size;
+        memcpy(to, to - distance, chunk);
+        to += chunk;
+        size -= chunk;
+        distance += chunk;
+    }
+}
+
+static vcd_error do_copy(struct work *work, unsigned mode, size_t size) {
+    uint64_t address = 0;
+    VCD_TRY(read_address(work, mode, &address));
+    if (address >= work->segment_length) {
+        copy_target(work, (size_t)(work->segment_length + work->done - address), size);
+        return VCD_OK;
+    }
+    VCD_CHECK(size <= work->segment_length - address, VCD_E_STRADDLE);
+    uint64_t from = work->segment_offset + address;
+    VCD_CHECK(from <= work->source_size && size <= work->source_size - from, VCD_E_SOURCE_END);
+    if (size > 0) {
+        copy_apart(work->out + work->done, work->out_size - work->done, work->source + from,
+                   work->source_size - from, size);
+    }
+    return VCD_OK;
+}
+
+VCD_INLINE vcd_error do_half(struct work *work, struct half half) {
+    uint32_t size = half.size;
+    if (size == 0) {
+        VCD_TRY(read_u32(&work->instructions, &size));
+    }
+    VCD_CHECK(size <= work->out_size - work->done, VCD_E_OVERRUN);
+    switch (half.type) {
+    case ADD:
+        VCD_TRY(do_add(work, size));
+        break;
+    case RUN:
+        VCD_TRY(do_run(work, size));
+        break;
+    default:
+        VCD_ASSERT(half.type == COPY);
+        VCD_TRY(do_copy(work, half.mode, size));
+    }
+    work->done += size;
+    return VCD_OK;
+}
+
+static vcd_error run_instructions(struct work *work) {
+    while (work->instructions.left > 0) {
+        const struct opcode *opcode = &vcd_code_table[*work->instructions.next++];
+        work->instructions.left--;
+        VCD_TRY(do_half(work, opcode->first));
+        if (opcode->second.type != NOOP) {
+            VCD_TRY(do_half(work, opcode->second));
+        }
+    }
+    VCD_CHECK(work->done == work->out_size, VCD_E_UNDERRUN);
+    VCD_CHECK(work->data.left == 0, VCD_E_DATA);
+    VCD_CHECK(work->addresses.left == 0, VCD_E_ADDRESSES);
+    return VCD_OK;
+}
+
+vcd_error vcd_window_decode(struct reader in, const struct window_header *window, const uint8_t *source,
+                            uint64_t source_size, uint8_t *out, size_t out_size) {
+    uint8_t nothing[1] = {0};
+    struct work work = {
+        .source = source,
+        .source_size = source_size,
+        .segment_offset = window->segment_offset,
+        .segment_length = window->segment_length,
+        .out = out_size > 0 ? out : nothing, /* NULL is a fine address for no bytes, but not to count from */
+    };
+    uint32_t checksum = 0;
+    VCD_TRY(read_sections(&in, window, &work, &checksum));
+    VCD_CHECK(work.out_size == out_size, VCD_E_LENGTH);
+    VCD_TRY(run_instructions(&work));
+    if (window->indicator & WINDOW_ADLER32) {
+        VCD_CHECK(vcd_adler32(out, out_size) == checksum, VCD_E_CHECKSUM);
+    }
+    return VCD_OK;
+}
+
+vcd_error vcd_decode_window(const uint8_t *source, uint64_t source_size, const uint8_t *window, size_t size,
+                            uint8_t *out, size_t out_size) {
+    struct reader in = {window, size};
+    struct window_header header;
+    VCD_TRY(vcd_window_header_read(&in, &header));
+    VCD_CHECK(in.left >= header.encoding_length, VCD_E_TRUNCATED);
+    VCD_CHECK(in.left == header.encoding_length, VCD_E_TRAILING);
+    return vcd_window_decode(in, &header, source, source_size, out, out_size);
+}

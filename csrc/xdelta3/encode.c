@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * encode.c: target bytes to VCDIFF windows.
+ *
+ * A window is made in three steps. match.c says what can be copied. `plan` turns that into the instruction
+ * and address sections, for which it must know the source segment: the narrowest that holds all copies, since
+ * stock decoders read it through a small cache. Only then are all sizes known, and `write_window` puts header
+ * and sections into the output, gathering the data section from the target. Literals are thus moved once.
+ *
+ * Every buffer is sized before it is written, from bounds on what an instruction can take; the stream's own
+ * buffer is only used when a window arrives in pieces.
+ */
+#include "match.h"
+
+#include <stdlib.h>
+
+enum {
+    INSTRUCTIONS_PER_MATCH = 2 * (1 + 5), /* an ADD and a COPY or RUN, each an opcode and a size */
+    ADDRESS_SIZE = 5,
+    WINDOW_HEADER_MAX = 1 + 5 + VARINT_MAX + 5 + 5 + 1 + 3 * 5 + 4,
+};
+
+/* Source segment plus target must stay below 2^32 (xdelta3 3.0.11). */
+#define ADDRESS_SPACE ((uint64_t)UINT32_MAX)
+
+const uint8_t vcd_file_header[VCD_FILE_HEADER_SIZE] = {0xd6, 0xc3, 0xc4, 0, 0};
+
+/* Bytes with room to grow. */
+struct buffer {
+    uint8_t *data;
+    size_t capacity;
+};
+
+struct vcd_encoder {
+    struct source_view view;
+    size_t window_size;
+    struct match_list matches;
+    struct buffer instructions;
+    struct buffer addresses;
+    struct buffer out;
+    struct buffer pending; /* start of a window that has not all arrived */
+    size_t pending_size;
+    bool started; /* the file header is out */
+    bool ended;   /* finished, or failed */
+};
+
+static vcd_error reserve(struct buffer *buffer, size_t size) {
+    if (buffer->capacity < size) {
+        free(buffer->data);
+        buffer->capacity = 0;
+        buffer->data = malloc(size);
+        VCD_CHECK(buffer->data != NULL, VCD_E_MEMORY);
+        buffer->capacity = size;
+    }
+    return VCD_OK;
+}
+
+/* ---- source segment ---- */
+
+struct segment {
+    uint64_t offset;
+    uint64_t length; /* 0: no copies */
+};
+
+static struct segment segment_of(const struct match_list *matches) {
+    uint64_t low = UINT64_MAX;
+    uint64_t high = 0;
+    for (size_t i = 0; i < matches->count; i++) {
+        const struct match *match = &matches->items[i];
+        if (match->kind == MATCH_SOURCE) {
+            low = match->from < low ? match->from : low;
+            high = match->from + match->length > high ? match->from + match->length : high;
+        }
+    }
+    struct segment segment = {low, high - low};
+    if (high == 0) {
+        segment.offset = segment.length = 0;
+    }
+    return segment;
+}
+
+static int by_source(const void *a, const void *b) {
+    const struct match *left = a;
+    const struct match *right = b;
+    return (left->from > right->from) - (left->from < right->from);
+}
+
+/* The offset from which a segment of `limit` bytes holds the most copied bytes. VCD_E_MEMORY or VCD_OK. */
+static vcd_error best_segment(const struct match_list *matches, uint64_t limit, uint64_t *offset) {
+    struct match *sorted = malloc(matches->count * sizeof *sorted);
+    VCD_CHECK(sorted != NULL, VCD_E_MEMORY);
+    size_t count = 0;
+    for (size_t i = 0; i < matches->count; i++) {
+        if (matches->items[i].kind == MATCH_SOURCE) {
+            sorted[count++] = matches->items[i];
+        }
+    }
+    qsort(sorted, count, sizeof *sorted, by_source);
+    uint64_t inside = 0;
+    uint64_t best = 0;
+    size_t first = 0;
+    for (size_t i = 0; i < count; i++) {
+        inside += sorted[i].length;
+        while (sorted[i].from + sorted[i].length - sorted[first].from > limit) {
+            inside -= sorted[first++].length;
+        }
+        if (inside > best) {
+            best = inside;
+            *offset = sorted[first].from;
+        }
+    }
+    free(sorted);
+    return VCD_OK;
+}
+
+/* Give up the copies outside the best segment when they lie too far apart for one window. */
+static vcd_error limit_segment(struct match_list *matches, uint64_t limit) {
+    if (segment_of(matches).length <= limit) {
+        return VCD_OK;
+    }
+    uint64_t offset = 0;
+    VCD_TRY(best_segment(matches, limit, &offset));
+    size_t kept = 0;
+    for (size_t i = 0; i < matches->count; i++) {
+        const struct match *match = &matches->items[i];
+        if (match->kind != MATCH_SOURCE ||
+            (match->from >= offset && match->from - offset + match->length <= limit)) {
+            matches->items[kept++] = *match;
+        }
+    }
+    matches->count = kept;
+    return VCD_OK;
+}
+
+/* ---- instructions ---- */
+
+/* The sections being written, and what is needed to choose encodings. */
+struct plan {
+    uint8_t *instruction;
+    uint8_t *address;
+    struct address_cache cache;
+    size_t data_size;
+};
+
+static void put_add(struct plan *plan, uint32_t size) {
+    if (size <= 17) {
+        *plan->instruction++ = (uint8_t)(1 + size);
+    } else {
+        *plan->instruction++ = 1;
+        plan->instruction = varint_write(plan->instruction, size);
+    }
+    plan->data_size += size;
+}
+
+static void put_run(struct plan *plan, uint32_t size) {
+    *plan->instruction++ = 0;
+    plan->instruction = varint_write(plan->instruction, size);
+    plan->data_size += 1;
+}
+
+static void put_copy(struct plan *plan, uint32_t size, unsigned mode) {
+    unsigned base = 19 + 16 * mode;
+    if (size >= 4 && size <= 18) {
+        *plan->instruction++ = (uint8_t)(base + size - 3);
+    } else {
+        *plan->instruction++ = (uint8_t)base;
+        plan->instruction = varint_write(plan->instruction, size);
+    }
+}
+
+/* One opcode for a short literal and the copy after it, where the table has it. */
+static bool put_add_copy(struct plan *plan, uint32_t literal, uint32_t size, unsigned mode) {
+    if (literal < 1 || literal > 4 || size < 4 || size > (mode < MODE_SAME ? 6 : 4)) {
+        return false;
+    }
+    unsigned opcode = mode < MODE_SAME ? 163 + 12 * mode + 3 * (literal - 1) + (size - 4)
+                                       : 235 + 4 * (mode - MODE_SAME) + (literal - 1);
+    *plan->instruction++ = (uint8_t)opcode;
+    plan->data_size += literal;
+    return true;
+}
+
+/* Write the address in the mode that takes the fewest bytes; the lowest such mode. */
+static unsigned put_address(struct plan *plan, uint64_t address, uint64_t here) {
+    struct address_cache *cache = &plan->cache;
+    unsigned mode = MODE_SELF;
+    uint64_t value = address;
+    if (here - address < value) {
+        mode = MODE_HERE;
+        value = here - address;
+    }
+    for (unsigned i = 0; i < NEAR_SIZE; i++) {
+        if (address >= cache->near[i] && address - cache->near[i] < value) {
+            mode = MODE_NEAR + i;
+            value = address - cache->near[i];
+        }
+    }
+    unsigned slot = (unsigned)(address % SAME_SLOTS);
+    if (value > 0x7f && cache->same[slot] == address) {
+        mode = MODE_SAME + slot / 256;
+        *plan->address++ = (uint8_t)(slot % 256);
+    } else {
+        plan->address = varint_write(plan->address, value);
+    }
+    address_cache_update(cache, address);
+    return mode;
+}
+
+static void plan_match(struct plan *plan, const struct match *match, uint32_t literal,
+                       struct segment segment) {
+    if (match->kind == MATCH_RUN) {
+        if (literal > 0) {
+            put_add(plan, literal);
+        }
+        put_run(plan, match->length);
+        return;
+    }
+    unsigned mode = put_address(plan, match->from - segment.offset, segment.length + match->start);
+    if (!put_add_copy(plan, literal, match->length, mode)) {
+        if (literal > 0) {
+            put_add(plan, literal);
+        }
+        put_copy(plan, match->length, mode);
+    }
+}
+
+/* ---- window ---- */
+
+struct sections {
+    size_t data;
+    size_t instructions;
+    size_t addresses;
+};
+
+static vcd_error plan_window(struct vcd_encoder *encoder, size_t size, struct segment segment,
+                             struct sections *sections) {
+    const struct match_list *matches = &encoder->matches;
+    VCD_TRY(reserve(&encoder->instructions, (matches->count + 1) * INSTRUCTIONS_PER_MATCH));
+    VCD_TRY(reserve(&encoder->addresses, (matches->count + 1) * ADDRESS_SIZE));
+    struct plan plan = {.instruction = encoder->instructions.data, .address = encoder->addresses.data};
+    size_t at = 0;
+    for (size_t i = 0; i < matches->count; i++) {
+        const struct match *match = &matches->items[i];
+        plan_match(&plan, match, (uint32_t)(match->start - at), segment);
+        at = match->start + match->length;
+    }
+    if (at < size) {
+        put_add(&plan, (uint32_t)(size - at));
+    }
+    sections->data = plan.data_size;
+    sections->instructions = (size_t)(plan.instruction - encoder->instructions.data);
+    sections->addresses = (size_t)(plan.address - encoder->addresses.data);
+    return VCD_OK;
+}
+
+static uint8_t *put_bytes(uint8_t *out, const uint8_t *data, size_t size) {
+    if (size > 0) {
+        memcpy(out, data, size);
+    }
+    return out + size;
+}
+
+static uint8_t *put_header(uint8_t *out, size_t size, struct segment segment,
+                           const struct sections *sections) {
+    size_t after_length = varint_size(size) + 1 + varint_size(sections->data) +
+                          varint_size(sections->instructions) + varint_size(sections->addresses) + 4;
+    *out++ = segment.length > 0 ? WINDOW_SOURCE | WINDOW_ADLER32 : WINDOW_ADLER32;
+    if (segment.length > 0) {
+        out = varint_write(out, segment.length);
+        out = varint_write(out, segment.offset);
+    }
+    out = varint_write(out, after_length + sections->data + sections->instructions + sections->addresses);
+    out = varint_write(out, size);
+    *out++ = 0; /* no section is compressed */
+    out = varint_write(out, sections->data);
+    out = varint_write(out, sections->instructions);
+    return varint_write(out, sections->addresses);
+}
+
+/* The data section: what lies between the matches, and the byte of each run. */
+static uint8_t *put_data(uint8_t *out, const struct match_list *matches, const uint8_t *target, size_t size) {
+    size_t at = 0;
+    for (size_t i = 0; i < matches->count; i++) {
+        const struct match *match = &matches->items[i];
+        out = put_bytes(out, target + at, match->start - at);
+        if (match->kind == MATCH_RUN) {
+            *out++ = target[match->start];
+        }
+        at = match->start + match->length;
+    }
+    return put_bytes(out, target + at, size - at);
+}
+
+/* One window after `prefix` bytes of the output that stay as they are. */
+static vcd_error make_window(struct vcd_encoder *encoder, const uint8_t *target, size_t size, size_t prefix,
+                             size_t *out_size) {
+    static const uint8_t nothing[1] = {0};
+    target = size > 0 ? target : nothing; /* NULL is a fine address for no bytes, but not to count from */
+    VCD_TRY(vcd_find_matches(&encoder->view, target, size, &encoder->matches));
+    VCD_TRY(limit_segment(&encoder->matches, ADDRESS_SPACE - size));
+    struct segment segment = segment_of(&encoder->matches);
+    struct sections sections;
+    VCD_TRY(plan_window(encoder, size, segment, &sections));
+    size_t bound = prefix + WINDOW_HEADER_MAX + sections.data + sections.instructions + sections.addresses;
+    VCD_TRY(reserve(&encoder->out, bound));
+    uint8_t *out = put_bytes(encoder->out.data, vcd_file_header, prefix);
+    out = put_header(out, size, segment, &sections);
+    uint32_t checksum = vcd_adler32(target, size);
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        *out++ = (uint8_t)(checksum >> shift);
+    }
+    out = put_data(out, &encoder->matches, target, size);
+    out = put_bytes(out, encoder->instructions.data, sections.instructions);
+    out = put_bytes(out, encoder->addresses.data, sections.addresses);
+    *out_size = (size_t)(out - encoder->out.data);
+    VCD_ASSERT(*out_size <= bound);
+    return VCD_OK;
+}
+
+vcd_error vcd_encoder_new(vcd_encoder **encoder, const void *memory, size_t size, const uint8_t *source,
+                          uint64_t source_size, size_t window_size) {
+    VCD_CHECK(window_size > 0 && window_size <= VCD_WINDOW_MAX, VCD_E_ARGUMENT);
+    struct source_view view;
+    VCD_TRY(vcd_source_view_open(&view, memory, size, source, source_size));
+    struct vcd_encoder *made = calloc(1, sizeof *made);
+    VCD_CHECK(made != NULL, VCD_E_MEMORY);
+    made->view = view;
+    made->window_size = window_size;
+    *encoder = made;
+    return VCD_OK;
+}
+
+void vcd_encoder_free(vcd_encoder *encoder) {
+    if (encoder != NULL) {
+        free(encoder->matches.items);
+        free(encoder->instructions.data);
+        free(encoder->addresses.data);
+        free(encoder->out.data);
+        free(encoder->pending.data);
+        free(encoder);
+    }
+}
+
+vcd_error vcd_encode_window(vcd_encoder *encoder, const uint8_t *target, size_t size, const uint8_t **out,
+                            size_t *out_size) {
+    *out_size = 0;
+    VCD_CHECK(size <= VCD_WINDOW_MAX, VCD_E_ARGUMENT);
+    VCD_TRY(make_window(encoder, target, size, 0, out_size));
+    *out = encoder->out.data;
+    return VCD_OK;
+}
+
+/* ---- stream ---- */
+
+static vcd_error stream_window(vcd_encoder *encoder, const uint8_t *target, size_t size, const uint8_t **out,
+                               size_t *out_size) {
+    encoder->ended = true; /* unless this succeeds */
+    VCD_TRY(make_window(encoder, target, size, encoder->started ? 0 : VCD_FILE_HEADER_SIZE, out_size));
+    *out = encoder->out.data;
+    encoder->started = true;
+    encoder->ended = false;
+    return VCD_OK;
+}
+
+vcd_error vcd_encoder_feed(vcd_encoder *encoder, const uint8_t *target, size_t size, size_t *used,
+                           const uint8_t **out, size_t *out_size) {
+    *used = 0;
+    *out_size = 0;
+    VCD_CHECK(!encoder->ended, VCD_E_STATE);
+    if (encoder->pending_size == 0 && size >= encoder->window_size) {
+        *used = encoder->window_size;
+        return stream_window(encoder, target, encoder->window_size, out, out_size);
+    }
+    size_t room = encoder->window_size - encoder->pending_size;
+    size_t taken = size < room ? size : room;
+    if (taken > 0) {
+        VCD_TRY(reserve(&encoder->pending, encoder->window_size));
+        memcpy(encoder->pending.data + encoder->pending_size, target, taken);
+        encoder->pending_size += taken;
+    }
+    *used = taken;
+    if (encoder->pending_size < encoder->window_size) {
+        return VCD_OK;
+    }
+    encoder->pending_size = 0;
+    return stream_window(encoder, encoder->pending.data, encoder->window_size, out, out_size);
+}
+
+vcd_error vcd_encoder_finish(vcd_encoder *encoder, const uint8_t **out, size_t *out_size) {
+    *out_size = 0;
+    VCD_CHECK(!encoder->ended, VCD_E_STATE);
+    if (encoder->pending_size > 0 || !encoder->started) {
+        VCD_TRY(stream_window(encoder, encoder->pending.data, encoder->pending_size, out, out_size));
+    }
+    encoder->ended = true;
+    return VCD_OK;
+}

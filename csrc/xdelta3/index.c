@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * index.c: where the blocks of a source are found.
+ *
+ * Every 2^stride_log2 bytes of the source a block begins; its first 16 bytes are its fingerprint. An encoder
+ * that looks up the 16 bytes at each of 2^stride_log2 consecutive places of the target is sure to look up a
+ * block if the target has one there, so any copy of stride + 15 bytes is found (unless its block lost its
+ * slot).
+ *
+ *     header (64 bytes) | buckets of four 32-bit slots, about two slots a block
+ *
+ *     slot:   tag | block number + 1        0 = empty
+ *
+ * The fingerprint's 32-bit hash, times the number of buckets, is a fixed-point number: the bucket, and a
+ * fraction whose top bits are the tag. Bucket and tag together keep the whole hash, so a slot that fits is
+ * nearly always a hit, and a place without a match costs one cache line and no look at the source.
+ *
+ * Blocks are added from the front and never displaced: of equal blocks the first one stays, and what finds
+ * its bucket full is left out. Blocks of one repeated byte are left out too: there are many and a RUN writes
+ * them better.
+ *
+ * Nothing in the memory is believed: the number of buckets follows from source size and stride, and a slot is
+ * only a hint where to compare. The layout is the machine's own byte order, noted in the header: it is a
+ * cache, not an interchange format.
+ */
+#include "index.h"
+
+#define INDEX_MAGIC "VCDINDEX"
+enum { INDEX_VERSION = 1, INDEX_BYTE_ORDER = 0x01020304, STRIDE_LOG2_MIN = 4, STRIDE_LOG2_MAX = 24 };
+
+struct index_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t byte_order;
+    uint64_t source_size;
+    uint64_t seed;
+    uint32_t stride_log2;
+    uint32_t reserved[7];
+};
+
+static_assert(sizeof(struct index_header) == 64, "slots start on a cache line");
+
+static uint64_t block_count(uint64_t source_size, unsigned stride_log2) {
+    return source_size < FINGERPRINT_SIZE ? 0 : ((source_size - FINGERPRINT_SIZE) >> stride_log2) + 1;
+}
+
+static uint64_t bucket_count(uint64_t blocks) {
+    return blocks == 0 ? 0 : blocks / 2 + 1;
+}
+
+vcd_error vcd_index_size(uint64_t source_size, unsigned stride_log2, size_t *size) {
+    VCD_CHECK(stride_log2 >= STRIDE_LOG2_MIN && stride_log2 <= STRIDE_LOG2_MAX, VCD_E_ARGUMENT);
+    VCD_CHECK(source_size <= INT64_MAX, VCD_E_ARGUMENT);
+    uint64_t blocks = block_count(source_size, stride_log2);
+    VCD_CHECK(blocks < (uint64_t)1 << BLOCK_BITS_MAX, VCD_E_ARGUMENT);
+    uint64_t bytes = sizeof(struct index_header) + bucket_count(blocks) * BUCKET_SLOTS * sizeof(uint32_t);
+    VCD_CHECK(bytes <= SIZE_MAX, VCD_E_ARGUMENT);
+    *size = (size_t)bytes;
+    return VCD_OK;
+}
+
+unsigned vcd_index_stride(uint64_t source_size, unsigned stride_log2, size_t memory_max) {
+    for (; stride_log2 <= STRIDE_LOG2_MAX; stride_log2++) {
+        size_t size = 0;
+        if (vcd_index_size(source_size, stride_log2, &size) == VCD_OK && size <= memory_max) {
+            return stride_log2;
+        }
+    }
+    return 0;
+}
+
+/* Two odd, unrelated keys from a seed (the finaliser of SplitMix64: Steele, Lea, Flood, OOPSLA 2014). */
+static uint64_t derive_key(uint64_t seed, uint64_t number) {
+    uint64_t z = seed + number * UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return (z ^ (z >> 31)) | 1;
+}
+
+static unsigned bits_of(uint64_t value) {
+    unsigned bits = 0;
+    for (; value != 0; value >>= 1) {
+        bits++;
+    }
+    return bits;
+}
+
+static const struct index_header *header_of(const void *memory) {
+    return memory;
+}
+
+vcd_error vcd_source_view_open(struct source_view *view, const void *memory, size_t size,
+                               const uint8_t *source, uint64_t source_size) {
+    memset(view, 0, sizeof *view);
+    view->source = source;
+    view->source_size = source_size;
+    if (memory == NULL) {
+        return VCD_OK;
+    }
+    VCD_TRY(vcd_index_check(memory, size, source_size));
+    const struct index_header *header = header_of(memory);
+    uint64_t blocks = block_count(source_size, header->stride_log2);
+    view->slots = (const uint32_t *)(header + 1);
+    view->bucket_count = (uint32_t)bucket_count(blocks);
+    view->block_mask = ((uint32_t)1 << bits_of(blocks)) - 1;
+    view->stride_log2 = header->stride_log2;
+    view->key[0] = derive_key(header->seed, 1);
+    view->key[1] = derive_key(header->seed, 2);
+    return VCD_OK;
+}
+
+vcd_error vcd_index_check(const void *memory, size_t size, uint64_t source_size) {
+    const struct index_header *header = header_of(memory);
+    VCD_CHECK((uintptr_t)memory % 16 == 0, VCD_E_ARGUMENT);
+    VCD_CHECK(size >= sizeof *header, VCD_E_INDEX);
+    VCD_CHECK(memcmp(header->magic, INDEX_MAGIC, sizeof header->magic) == 0, VCD_E_INDEX);
+    VCD_CHECK(header->version == INDEX_VERSION && header->byte_order == INDEX_BYTE_ORDER, VCD_E_INDEX);
+    VCD_CHECK(header->source_size == source_size, VCD_E_INDEX);
+    size_t expected = 0;
+    VCD_CHECK(vcd_index_size(source_size, header->stride_log2, &expected) == VCD_OK, VCD_E_INDEX);
+    VCD_CHECK(size == expected, VCD_E_INDEX);
+    return VCD_OK;
+}
+
+vcd_error vcd_index_init(void *memory, size_t size, uint64_t source_size, unsigned stride_log2,
+                         uint64_t seed) {
+    size_t expected = 0;
+    VCD_TRY(vcd_index_size(source_size, stride_log2, &expected));
+    VCD_CHECK(size == expected && (uintptr_t)memory % 16 == 0, VCD_E_ARGUMENT);
+    struct index_header *header = memory;
+    memset(header, 0, sizeof *header);
+    memcpy(header->magic, INDEX_MAGIC, sizeof header->magic);
+    header->version = INDEX_VERSION;
+    header->byte_order = INDEX_BYTE_ORDER;
+    header->source_size = source_size;
+    header->seed = seed;
+    header->stride_log2 = stride_log2;
+    return VCD_OK;
+}
+
+static void insert(const struct source_view *view, uint32_t *slots, struct place place, uint64_t block) {
+    uint32_t *bucket = slots + (size_t)place.bucket * BUCKET_SLOTS;
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+        if (bucket[i] == 0) {
+            bucket[i] = place.tag | (uint32_t)(block + 1);
+            return;
+        }
+        if ((bucket[i] & ~view->block_mask) == place.tag) {
+            return;
+        }
+    }
+}
+
+/* Add up to AHEAD blocks from `block` on: all places are worked out and fetched before the first is written.
+ */
+enum { AHEAD = 32 };
+
+static void insert_batch(const struct source_view *view, uint32_t *slots, uint64_t block, unsigned count) {
+    struct place places[AHEAD];
+    uint64_t blocks[AHEAD];
+    unsigned used = 0;
+    for (unsigned i = 0; i < count; i++) {
+        const uint8_t *data = view->source + ((block + i) << view->stride_log2);
+        uint64_t low = load_u64(data);
+        uint64_t high = load_u64(data + 8);
+        if (VCD_UNLIKELY(is_constant(low, high))) {
+            continue;
+        }
+        places[used] = find_place(view, low, high);
+        blocks[used] = block + i;
+        VCD_PREFETCH(slots + (size_t)places[used].bucket * BUCKET_SLOTS);
+        used++;
+    }
+    for (unsigned i = 0; i < used; i++) {
+        insert(view, slots, places[i], blocks[i]);
+    }
+}
+
+vcd_error vcd_index_add(void *memory, size_t size, const uint8_t *source, uint64_t source_size,
+                        uint64_t begin, uint64_t end) {
+    VCD_CHECK(begin <= end && end <= source_size, VCD_E_ARGUMENT);
+    struct source_view view;
+    VCD_CHECK(memory != NULL, VCD_E_ARGUMENT);
+    VCD_TRY(vcd_source_view_open(&view, memory, size, source, source_size));
+    uint32_t *slots = (uint32_t *)((struct index_header *)memory + 1);
+    uint64_t blocks = block_count(source_size, view.stride_log2);
+    uint64_t stride = (uint64_t)1 << view.stride_log2;
+    uint64_t block = (begin + stride - 1) >> view.stride_log2;
+    uint64_t last = (end + stride - 1) >> view.stride_log2;
+    last = last < blocks ? last : blocks;
+    while (block < last) {
+        unsigned count = last - block < AHEAD ? (unsigned)(last - block) : AHEAD;
+        insert_batch(&view, slots, block, count);
+        block += count;
+    }
+    return VCD_OK;
+}
+
+/* Whether one of the stride consecutive places from `sample` on is a block of the source. */
+static bool occurs(const struct source_view *view, const uint8_t *sample, size_t places) {
+    for (size_t i = 0; i < places; i++) {
+        uint64_t low = load_u64(sample + i);
+        uint64_t high = load_u64(sample + i + 8);
+        struct place place = find_place(view, low, high);
+        const uint32_t *bucket = view->slots + (size_t)place.bucket * BUCKET_SLOTS;
+        for (unsigned j = 0; j < BUCKET_SLOTS; j++) {
+            uint64_t offset = 0;
+            if (slot_offset(view, bucket[j], place.tag, &offset) &&
+                memcmp(view->source + offset, sample + i, FINGERPRINT_SIZE) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+vcd_error vcd_index_similarity(const void *memory, size_t size, const uint8_t *source, uint64_t source_size,
+                               const uint8_t *sample, size_t sample_size, uint32_t *places, uint32_t *found) {
+    enum { PLACES_MAX = 1024 };
+    struct source_view view;
+    VCD_TRY(vcd_source_view_open(&view, memory, size, source, source_size));
+    *places = 0;
+    *found = 0;
+    size_t stride = (size_t)1 << view.stride_log2;
+    size_t span = stride + FINGERPRINT_SIZE - 1;
+    if (view.bucket_count == 0 || sample_size < span) {
+        return VCD_OK;
+    }
+    size_t step = (sample_size - span) / PLACES_MAX;
+    step = step < span ? span : step;
+    for (size_t at = 0; at <= sample_size - span; at += step) {
+        if (is_constant(load_u64(sample + at), load_u64(sample + at + 8))) {
+            continue; /* padding says nothing about where the rest comes from */
+        }
+        *places += 1;
+        *found += occurs(&view, sample + at, stride);
+    }
+    return VCD_OK;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * match.c: which parts of a target window can be copied from the source.
+ *
+ * New versions of a file are mostly old bytes in old order, so the search goes from cheap to dear:
+ *
+ *  1. Same diagonal. Where a copy ended, the bytes after the difference are most likely those that follow in
+ * the source at the same distance (a rebuilt binary changes addresses and keeps everything else). 64 bytes of
+ * both sides are compared at once; a run of RESUME_MIN equal bytes continues the copy. No table is read. The
+ * last two diagonals are tried, for copies that turn out to be a detour.
+ *  2. The index. The places of 64 consecutive target offsets are worked out and fetched together, then looked
+ * at in order; a slot that fits is compared with the source and extended both ways.
+ *  3. Runs of one byte are noticed on the way, because the index has none of them.
+ *
+ * After DRY_MAX bytes without a match only `stride` offsets out of a growing step are looked up: enough to
+ * find any stretch that is longer than the step, and data that has nothing in common with the source passes
+ * quickly. The diagonals are still compared everywhere, since that costs next to nothing.
+ */
+#include "match.h"
+#include "wide.h"
+
+#include <stdlib.h>
+
+enum {
+    RESUME_MIN = 8,    /* shortest copy on a known diagonal: its address takes one or two bytes */
+    BATCH = 64,        /* bytes per step, and lookups under way at once */
+    RUN_MIN = 32,      /* shortest run of one byte worth interrupting the literals */
+    DRY_MAX = 1024,    /* bytes without a match before lookups thin out */
+    STEP_MAX = 2048,   /* widest step then */
+    DRY_PER_STEP = 16, /* bytes without a match per byte of step */
+    DIAGONALS = 2,
+};
+
+struct search {
+    const struct source_view *view;
+    const uint8_t *target;
+    size_t size;
+    struct match_list *list;
+    size_t literal;               /* start of what no match covers yet */
+    uint64_t diagonal[DIAGONALS]; /* source offset minus target offset modulo 2^64, latest first */
+    unsigned diagonals;
+};
+
+static vcd_error append(struct match_list *list, struct match match) {
+    if (VCD_UNLIKELY(list->count == list->capacity)) {
+        size_t capacity = list->capacity == 0 ? 1024 : list->capacity * 2;
+        struct match *items = realloc(list->items, capacity * sizeof *items);
+        VCD_CHECK(items != NULL, VCD_E_MEMORY);
+        list->items = items;
+        list->capacity = capacity;
+    }
+    list->items[list->count++] = match;
+    return VCD_OK;
+}
+
+static void remember_diagonal(struct search *search, uint64_t diagonal) {
+    if (search->diagonals > 0 && search->diagonal[0] == diagonal) {
+        return;
+    }
+    search->diagonal[1] = search->diagonal[0];
+    search->diagonal[0] = diagonal;
+    search->diagonals += search->diagonals < DIAGONALS;
+}
+
+/* Record the copy that has `known` equal bytes at (at, from), as long as it can be made both ways. */
+static vcd_error accept_copy(struct search *search, size_t at, uint64_t from, size_t known) {
+    const uint8_t *target = search->target;
+    const uint8_t *source = search->view->source;
+    size_t back_max = at - search->literal;
+    back_max = from < back_max ? (size_t)from : back_max;
+    size_t back = common_suffix(target + at, source + from, back_max);
+    uint64_t ahead_max = search->view->source_size - from;
+    ahead_max = search->size - at < ahead_max ? search->size - at : ahead_max;
+    size_t ahead =
+        known + common_prefix(target + at + known, source + from + known, (size_t)ahead_max - known);
+    struct match match = {from - back, (uint32_t)(at - back), (uint32_t)(back + ahead), MATCH_SOURCE};
+    remember_diagonal(search, from - at);
+    search->literal = at + ahead;
+    return append(search->list, match);
+}
+
+static vcd_error accept_run(struct search *search, size_t at) {
+    const uint8_t *target = search->target;
+    uint8_t byte = target[at];
+    size_t start = at;
+    while (start > search->literal && target[start - 1] == byte) {
+        start--;
+    }
+    /* Equal to itself one byte on: what is constant stays constant. */
+    size_t length = at - start + 1 + common_prefix(target + at, target + at + 1, search->size - at - 1);
+    if (length < RUN_MIN) {
+        return VCD_OK;
+    }
+    struct match match = {0, (uint32_t)start, (uint32_t)length, MATCH_RUN};
+    search->literal = start + length;
+    return append(search->list, match);
+}
+
+/* Compare the 64 bytes from `at` on with the source along one diagonal. */
+static vcd_error try_diagonal(struct search *search, size_t at, uint64_t diagonal) {
+    uint64_t from = at + diagonal;
+    if (from >= search->view->source_size) {
+        return VCD_OK; /* before the start wraps to past the end */
+    }
+    size_t size = search->size - at < BATCH ? search->size - at : BATCH;
+    size = search->view->source_size - from < size ? (size_t)(search->view->source_size - from) : size;
+    uint64_t runs = equal_mask(search->target + at, search->view->source + from, size);
+    runs &= runs >> 1;
+    runs &= runs >> 2;
+    runs &= runs >> 4;
+    static_assert(RESUME_MIN == 8, "three shifts leave the starts of runs of eight");
+    if (runs == 0) {
+        return VCD_OK;
+    }
+    unsigned first = (unsigned)__builtin_ctzll(runs);
+    return accept_copy(search, at + first, from + first, RESUME_MIN);
+}
+
+/* Look up what `count` <= BATCH target offsets from `at` on were found at; 16 bytes can be read from each. */
+static vcd_error probe(struct search *search, size_t at, size_t count) {
+    const struct source_view *view = search->view;
+    const uint8_t *target = search->target;
+    struct place places[BATCH];
+    for (size_t i = 0; i < count; i++) {
+        places[i] = find_place(view, load_u64(target + at + i), load_u64(target + at + i + 8));
+        VCD_PREFETCH(view->slots + (size_t)places[i].bucket * BUCKET_SLOTS);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t *bucket = view->slots + (size_t)places[i].bucket * BUCKET_SLOTS;
+        for (unsigned j = 0; j < BUCKET_SLOTS; j++) {
+            uint64_t from = 0;
+            if (VCD_UNLIKELY(slot_offset(view, bucket[j], places[i].tag, &from)) &&
+                memcmp(view->source + from, target + at + i, FINGERPRINT_SIZE) == 0) {
+                return accept_copy(search, at + i, from, FINGERPRINT_SIZE);
+            }
+        }
+    }
+    return VCD_OK;
+}
+
+/* How far to go on when nothing was found at `at`. */
+static size_t step_from(const struct search *search, size_t at) {
+    size_t dry = at - search->literal;
+    if (dry < DRY_MAX) {
+        return BATCH;
+    }
+    size_t step = dry / DRY_PER_STEP;
+    return step < STEP_MAX ? step : STEP_MAX;
+}
+
+/* Everything cheap at `at`: a run of one byte, the known diagonals. A match moves search->literal past `at`.
+ */
+static vcd_error try_cheap(struct search *search, size_t at) {
+    size_t back = at - search->literal < RESUME_MIN - 1 ? at - search->literal : RESUME_MIN - 1;
+    for (unsigned i = 0; i < search->diagonals && search->literal <= at; i++) {
+        VCD_TRY(try_diagonal(search, at - back, search->diagonal[i]));
+    }
+    if (search->literal <= at && search->size - at >= FINGERPRINT_SIZE) {
+        const uint8_t *target = search->target + at;
+        if (VCD_UNLIKELY(is_constant(load_u64(target), load_u64(target + 8)))) {
+            VCD_TRY(accept_run(search, at));
+        }
+    }
+    return VCD_OK;
+}
+
+vcd_error vcd_find_matches(const struct source_view *view, const uint8_t *target, size_t size,
+                           struct match_list *list) {
+    struct search state = {.view = view, .target = target, .size = size, .list = list};
+    struct search *search = &state;
+    list->count = 0;
+    size_t stride = (size_t)1 << view->stride_log2;
+    size_t at = 0;         /* everything before it has been compared along the diagonals */
+    size_t next_probe = 0; /* lookups go on here */
+    while (at < size) {
+        VCD_TRY(try_cheap(search, at));
+        if (search->literal > at) {
+            at = next_probe = search->literal;
+            continue;
+        }
+        if (view->bucket_count != 0 && at >= next_probe && size - at >= FINGERPRINT_SIZE) {
+            size_t step = step_from(search, at);
+            size_t wanted = step > BATCH && stride > BATCH ? stride : BATCH;
+            size_t places = size - at - FINGERPRINT_SIZE + 1;
+            wanted = wanted < places ? wanted : places;
+            for (size_t done = 0; done < wanted && search->literal <= at; done += BATCH) {
+                VCD_TRY(probe(search, at + done, wanted - done < BATCH ? wanted - done : BATCH));
+            }
+            next_probe = at + (step > wanted ? step : wanted);
+            if (search->literal > at) {
+                at = next_probe = search->literal;
+                continue;
+            }
+        }
+        at += BATCH < size - at ? BATCH : size - at;
+    }
+    return VCD_OK;
+}

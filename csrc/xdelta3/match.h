@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * match.h: which parts of a target window can be copied. See match.c for the search.
+ */
+#ifndef VCD_MATCH_H
+#define VCD_MATCH_H
+
+#include "index.h"
+
+enum match_kind { MATCH_SOURCE, MATCH_RUN };
+
+/* target[start, start + length) comes from the source at `from`, or is one byte over and over. */
+struct match {
+    uint64_t from;
+    uint32_t start;
+    uint32_t length;
+    enum match_kind kind;
+};
+
+/* In order of `start`, never overlapping; what lies between them is literal. */
+struct match_list {
+    struct match *items;
+    size_t count;
+    size_t capacity;
+};
+
+/* Replaces what is in `list`. VCD_E_MEMORY or VCD_OK. */
+vcd_error vcd_find_matches(const struct source_view *view, const uint8_t *target, size_t size,
+                           struct match_list *list);
+
+#endif

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Compile the C core into `dgproxy.codec._vcd`.
+
+cffi in API mode: the C compiler checks the types, calls drop the GIL. Only what `delta` calls is declared
+here, in the words of csrc/xdelta3/vcdiff.h. No codec logic belongs in this file.
+"""
+
+from pathlib import Path
+
+from cffi import FFI
+
+_ROOT = Path(__file__).resolve().parents[2]
+_SOURCES = sorted((_ROOT / "csrc" / "xdelta3").glob("*.c"))
+
+_DECLARATIONS = """
+typedef enum { VCD_OK, ... } vcd_error;
+typedef struct vcd_encoder vcd_encoder;
+typedef struct vcd_decoder vcd_decoder;
+#define VCD_WINDOW_MAX ...
+#define VCD_FILE_HEADER_SIZE ...
+extern const uint8_t vcd_file_header[];
+const char *vcd_error_name(vcd_error error);
+const char *vcd_error_text(vcd_error error);
+vcd_error vcd_index_size(uint64_t source_size, unsigned stride_log2, size_t *size);
+unsigned vcd_index_stride(uint64_t source_size, unsigned stride_log2, size_t memory_max);
+vcd_error vcd_index_init(void *memory, size_t size, uint64_t source_size, unsigned stride_log2,
+                         uint64_t seed);
+vcd_error vcd_index_add(void *memory, size_t size, const uint8_t *source, uint64_t source_size,
+                        uint64_t begin, uint64_t end);
+vcd_error vcd_index_similarity(const void *memory, size_t size, const uint8_t *source, uint64_t source_size,
+                               const uint8_t *sample, size_t sample_size, uint32_t *places, uint32_t *found);
+vcd_error vcd_encoder_new(vcd_encoder **encoder, const void *memory, size_t size, const uint8_t *source,
+                          uint64_t source_size, size_t window_size);
+void vcd_encoder_free(vcd_encoder *encoder);
+vcd_error vcd_encode_window(vcd_encoder *encoder, const uint8_t *target, size_t size, const uint8_t **out,
+                            size_t *out_size);
+vcd_error vcd_encoder_feed(vcd_encoder *encoder, const uint8_t *target, size_t size, size_t *used,
+                           const uint8_t **out, size_t *out_size);
+vcd_error vcd_encoder_finish(vcd_encoder *encoder, const uint8_t **out, size_t *out_size);
+vcd_error vcd_decode_window(const uint8_t *source, uint64_t source_size, const uint8_t *window, size_t size,
+                            uint8_t *out, size_t out_size);
+vcd_error vcd_decoder_new(vcd_decoder **decoder, const uint8_t *source, uint64_t source_size,
+                          uint64_t max_output);
+void vcd_decoder_free(vcd_decoder *decoder);
+vcd_error vcd_decoder_feed(vcd_decoder *decoder, const uint8_t *delta, size_t size, size_t *used,
+                           const uint8_t **out, size_t *out_size);
+vcd_error vcd_decoder_finish(vcd_decoder *decoder);
+"""
+
+ffibuilder = FFI()
+ffibuilder.cdef(_DECLARATIONS)
+ffibuilder.set_source(
+    "dgproxy.codec._vcd",
+    '#include "vcdiff.h"',
+    # setuptools wants paths relative to the project for what goes into a source distribution
+    sources=[str(source.relative_to(_ROOT)) for source in _SOURCES],
+    depends=[str(header.relative_to(_ROOT)) for header in sorted((_ROOT / "csrc" / "xdelta3").glob("*.h"))],
+    include_dirs=["csrc/xdelta3"],
+    extra_compile_args=["-std=c11", "-O3", "-fno-plt"],
+)

@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""VCDIFF deltas: the typed face of the C core.
+
+A **source** is any run of bytes (usually a mapped file), a `SourceIndex` knows where its blocks are, a
+**window** is up to `WINDOW_MAX` target bytes encoded on their own. Windows are independent given the
+source, so `encode_window` and `decode_window` may run in any order and in many threads at once; `Encoder`
+and `Decoder` are one stream each and one thread's at a time. Buffers are never copied on the way in, and
+the GIL is released while the core works.
+
+What the input breaks is `CorruptDelta`, what the caller breaks is ValueError or RuntimeError, and the rest
+(memory, a damaged index) is `CodecError`. No I/O, no threads and no policy here.
+"""
+
+import mmap
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Self
+
+from dgproxy.codec._vcd import ffi, lib
+
+__all__ = [
+    "FILE_HEADER",
+    "WINDOW_MAX",
+    "WINDOW_SIZE",
+    "Buffer",
+    "CodecError",
+    "CorruptDelta",
+    "Decoder",
+    "Encoder",
+    "SourceIndex",
+    "decode_window",
+    "encode_window",
+]
+
+Buffer = bytes | bytearray | memoryview | mmap.mmap
+
+#: What a delta file starts with; windows follow. No secondary compressor, no application header.
+FILE_HEADER: Final[bytes] = bytes(ffi.buffer(lib.vcd_file_header, lib.VCD_FILE_HEADER_SIZE))
+#: Bytes: the longest target window any VCDIFF reader must take (xdelta3 3.0.11 refuses more).
+WINDOW_MAX: Final[int] = lib.VCD_WINDOW_MAX
+#: Bytes: the window `Encoder` cuts.
+WINDOW_SIZE: Final = 4 << 20
+
+_INDEX_STEP = 1 << 20
+_STRIDE_LOG2 = 5
+
+
+class CodecError(Exception):
+    """The core refused; `code` is its name for why, such as "VCD_E_MEMORY"."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} ({code})")
+        self.code = code
+
+
+class CorruptDelta(CodecError):
+    """The delta breaks a rule of the format, claims more than it may, or does not fit its source."""
+
+
+_MISUSE = frozenset({"VCD_E_ARGUMENT", "VCD_E_STATE"})
+_NOT_THE_DELTA = frozenset({"VCD_E_MEMORY", "VCD_E_INDEX"})
+
+
+def _check(error: int) -> None:
+    if error == lib.VCD_OK:
+        return
+    code = ffi.string(lib.vcd_error_name(error)).decode("ascii")
+    text = ffi.string(lib.vcd_error_text(error)).decode("ascii")
+    if code in _MISUSE:
+        misuse = ValueError if code == "VCD_E_ARGUMENT" else RuntimeError
+        raise misuse(f"{text} ({code})")
+    raise (CodecError if code in _NOT_THE_DELTA else CorruptDelta)(code, text)
+
+
+def _borrow(data: Buffer, *, writable: bool = False) -> Any:
+    """The bytes of `data` as C memory; holds the buffer's export while the result lives."""
+    return ffi.from_buffer("uint8_t[]", data, require_writable=writable)
+
+
+class SourceIndex:
+    """Where the blocks of one source are found; shared freely between threads.
+
+    Keeps `source` exported until `close`. Building reads the source once; the index takes a quarter of the
+    source's size, never more than `max_memory`.
+    """
+
+    def __init__(self, source: memoryview, memory: mmap.mmap) -> None:
+        self._source = source
+        self._memory = memory
+
+    @classmethod
+    def build(
+        cls,
+        source: Buffer,
+        *,
+        progress: Callable[[memoryview], None] | None = None,
+        max_memory: int = 1 << 30,
+    ) -> Self:
+        """Index all of `source`.
+
+        `progress` is called with each stretch of the source in order, up to 1 MiB at a time, just before it
+        is indexed: the place to hash it while it is in cache. What it raises ends the build. ValueError
+        when `max_memory` (bytes) is too small for a source of this size.
+        """
+        view = memoryview(source).cast("B").toreadonly()
+        stride = lib.vcd_index_stride(len(view), _STRIDE_LOG2, max_memory)
+        if stride == 0:
+            raise ValueError(f"no index of {len(view)} bytes fits into {max_memory} bytes of memory")
+        size = ffi.new("size_t *")
+        _check(lib.vcd_index_size(len(view), stride, size))
+        memory = mmap.mmap(-1, size[0])  # zero-filled, given back at once on close
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            _advise_huge_pages(memory)
+        index = cls(view, memory)
+        try:
+            index._fill(stride, progress)
+        except BaseException:
+            index.close()
+            raise
+        return index
+
+    def _fill(self, stride: int, progress: Callable[[memoryview], None] | None) -> None:
+        source = _borrow(self._source)
+        memory = _borrow(self._memory, writable=True)
+        size = len(self._source)
+        try:
+            _check(lib.vcd_index_init(memory, len(memory), size, stride, secrets.randbits(64)))
+            for begin in range(0, size, _INDEX_STEP):
+                end = min(begin + _INDEX_STEP, size)
+                if progress is not None:
+                    with self._source[begin:end] as stretch:
+                        progress(stretch)
+                _check(lib.vcd_index_add(memory, len(memory), source, size, begin, end))
+        finally:
+            ffi.release(memory)
+            ffi.release(source)
+
+    @property
+    def source(self) -> memoryview:
+        """The indexed bytes, read-only. Released by `close`."""
+        return self._source
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the index in bytes, the source not counted."""
+        return len(self._memory)
+
+    def similarity(self, sample: Buffer) -> float:
+        """How much of `sample` occurs in the source, 0 to 1: of up to 1024 evenly spread places, those found.
+
+        Runs of one byte are not counted; 0 when `sample` is too short to tell (under 48 bytes).
+        """
+        places = ffi.new("uint32_t *")
+        found = ffi.new("uint32_t *")
+        with _borrow(self._memory) as memory, _borrow(self._source) as source, _borrow(sample) as data:
+            _check(
+                lib.vcd_index_similarity(
+                    memory, len(memory), source, len(source), data, len(data), places, found
+                )
+            )
+        return float(found[0] / places[0]) if places[0] else 0.0
+
+    def close(self) -> None:
+        """Give back the source's buffer and the index's memory. Safe to repeat.
+
+        Raises BufferError while a call or an unfinished `Encoder` uses the index.
+        """
+        self._source.release()
+        self._memory.close()
+
+
+def _advise_huge_pages(memory: mmap.mmap) -> None:
+    """Fewer page-table misses for random lookups; a kernel without huge pages may refuse."""
+    try:
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    except OSError:
+        return
+
+
+class _EncoderHandle:
+    """A C encoder together with the buffers it points into."""
+
+    def __init__(self, index: SourceIndex | None, window_size: int) -> None:
+        self._memory = None if index is None else _borrow(index._memory)
+        self._source = None if index is None else _borrow(index._source)
+        made = ffi.new("vcd_encoder **")
+        if self._memory is None or self._source is None:
+            _check(lib.vcd_encoder_new(made, ffi.NULL, 0, ffi.NULL, 0, window_size))
+        else:
+            _check(
+                lib.vcd_encoder_new(
+                    made, self._memory, len(self._memory), self._source, len(self._source), window_size
+                )
+            )
+        self.encoder = ffi.gc(made[0], lib.vcd_encoder_free)
+
+    def close(self) -> None:
+        ffi.release(self.encoder)
+        for borrowed in (self._memory, self._source):
+            if borrowed is not None:
+                ffi.release(borrowed)
+
+
+def encode_window(index: SourceIndex | None, target: Buffer) -> bytes:
+    """One complete VCDIFF window for up to WINDOW_MAX bytes; `FILE_HEADER` and windows make a delta file.
+
+    Without an index nothing is copied. ValueError when `target` is too long. Thread-safe.
+    """
+    handle = _EncoderHandle(index, WINDOW_MAX)
+    out = ffi.new("const uint8_t **")
+    size = ffi.new("size_t *")
+    try:
+        with _borrow(target) as data:
+            _check(lib.vcd_encode_window(handle.encoder, data, len(data), out, size))
+        return bytes(ffi.buffer(out[0], size[0]))
+    finally:
+        handle.close()
+
+
+def decode_window(
+    source: Buffer, window: Buffer, target_length: int, out: Buffer | None = None
+) -> bytearray | memoryview:
+    """The `target_length` bytes that the one window in `window` stands for.
+
+    Written to the start of `out` if given (a writable buffer of at least that length; a view of it is
+    returned), else into a new bytearray. Raises CorruptDelta unless `window` is exactly one window of that
+    length and its Adler-32, if it has one, is right; `out` then holds garbage. Thread-safe.
+    """
+    if not 0 <= target_length <= WINDOW_MAX:
+        raise ValueError(f"a window has 0 to {WINDOW_MAX} bytes, not {target_length}")
+    result: bytearray | memoryview
+    result = bytearray(target_length) if out is None else memoryview(out).cast("B")[:target_length]
+    if len(result) != target_length:
+        raise ValueError(f"out has {len(result)} bytes, the window {target_length}")
+    with _borrow(source) as base, _borrow(window) as data, _borrow(result, writable=True) as room:
+        _check(lib.vcd_decode_window(base, len(base), data, len(data), room, target_length))
+    return result
+
+
+class _OneAtATime:
+    """A stream's guard: the second thread inside is an error of the program, not something to wait for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError("one stream is used by two threads at once")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+class Encoder:
+    """Target bytes in, a delta file out, in pieces of any size. Memory: two windows beside the index.
+
+    The index cannot be closed until `finish` or `close`.
+    """
+
+    def __init__(self, index: SourceIndex | None, window_size: int = WINDOW_SIZE) -> None:
+        """`window_size`: target bytes per window, 1 to WINDOW_MAX, else ValueError."""
+        self._handle: _EncoderHandle | None = _EncoderHandle(index, window_size)
+        self._guard = _OneAtATime()
+        self._out = ffi.new("const uint8_t **")
+        self._size = ffi.new("size_t *")
+        self._used = ffi.new("size_t *")
+
+    def _taken(self) -> bytes:
+        return bytes(ffi.buffer(self._out[0], self._size[0])) if self._size[0] else b""
+
+    def _open(self) -> _EncoderHandle:
+        if self._handle is None:
+            raise RuntimeError("the encoder has finished")
+        return self._handle
+
+    def update(self, data: Buffer) -> bytes:
+        """Take `data`; returns the windows it completed, b"" for none."""
+        with self._guard, _borrow(data) as target:
+            encoder = self._open().encoder
+            parts = []
+            done = 0
+            while done < len(target):
+                _check(
+                    lib.vcd_encoder_feed(
+                        encoder, target + done, len(target) - done, self._used, self._out, self._size
+                    )
+                )
+                parts.append(self._taken())
+                done += self._used[0]
+            return b"".join(parts)
+
+    def finish(self) -> bytes:
+        """End the target; returns the rest of the delta. Further calls are RuntimeErrors."""
+        with self._guard:
+            _check(lib.vcd_encoder_finish(self._open().encoder, self._out, self._size))
+            rest = self._taken()
+            self._close()
+            return rest
+
+    def close(self) -> None:
+        """Give up without a result. Safe to repeat, and after `finish`."""
+        with self._guard:
+            self._close()
+
+    def _close(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+
+
+class Decoder:
+    """A delta file in, in pieces of any size; target bytes out. Memory: two windows, whatever it claims.
+
+    After an exception the stream is over. The source's buffer stays exported until `finish` or `close`.
+    """
+
+    def __init__(self, source: Buffer, max_output: int) -> None:
+        """`max_output`: target bytes the delta may produce in all; more is CorruptDelta."""
+        if not 0 <= max_output < 1 << 64:
+            raise ValueError(f"max_output is {max_output}")
+        self._source = _borrow(source)
+        made = ffi.new("vcd_decoder **")
+        _check(lib.vcd_decoder_new(made, self._source, len(self._source), max_output))
+        self._decoder = ffi.gc(made[0], lib.vcd_decoder_free)
+        self._guard = _OneAtATime()
+        self._open = True
+        self._out = ffi.new("const uint8_t **")
+        self._size = ffi.new("size_t *")
+        self._used = ffi.new("size_t *")
+
+    def windows(self, data: Buffer) -> Iterator[bytes]:
+        """Take `data` and yield each window it completes, one at a time in memory; run it to its end."""
+        done = 0
+        with _borrow(data) as delta:
+            while done < len(delta):
+                with self._guard:
+                    window = self._step(delta, done)
+                done += self._used[0]
+                if window:
+                    yield window
+
+    def _step(self, delta: Any, done: int) -> bytes:
+        if not self._open:
+            raise RuntimeError("the decoder has finished")
+        _check(
+            lib.vcd_decoder_feed(
+                self._decoder, delta + done, len(delta) - done, self._used, self._out, self._size
+            )
+        )
+        return bytes(ffi.buffer(self._out[0], self._size[0])) if self._size[0] else b""
+
+    def update(self, data: Buffer) -> bytes:
+        """Take `data`; returns the windows it completed, at most what is left of `max_output`."""
+        return b"".join(self.windows(data))
+
+    def finish(self) -> None:
+        """Raises CorruptDelta when the delta was cut inside its header or a window, or has no window."""
+        with self._guard:
+            if not self._open:
+                raise RuntimeError("the decoder has finished")
+            try:
+                _check(lib.vcd_decoder_finish(self._decoder))
+            finally:
+                self._close()
+
+    def close(self) -> None:
+        """Give up. Safe to repeat, and after `finish`."""
+        with self._guard:
+            self._close()
+
+    def _close(self) -> None:
+        if self._open:
+            self._open = False
+            ffi.release(self._decoder)
+            ffi.release(self._source)
