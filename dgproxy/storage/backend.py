@@ -3,8 +3,10 @@
 
 A **record** is a small document (a manifest, an upload's state) replaced whole, listed, and compared and
 swapped by version. A **blob** is an immutable run of bytes, written once under a name never used again.
-Keys are '/'-separated text inside one bucket, built by `engine.keys`; a backend must keep any two of them
-apart, for every legal S3 key they embed.
+Keys are '/'-separated UTF-8 text of at least two parts inside one bucket, built by `engine.keys`; a backend
+must keep any two of them apart, for every legal S3 key they embed. A key is a record's or a blob's for ever;
+a listing shows what is there under a prefix, whichever it is. Objects' records, and nothing else, are under
+`objects/`.
 
 What every backend promises (`tests/storage/contract.py` runs it):
 
@@ -126,7 +128,10 @@ class Listing:
 
 
 class BlobWriter(Protocol):
-    """A blob being staged. Leaving its `async with` without `publish` removes it."""
+    """A blob being staged. Leaving its `async with` before `publish` has returned removes it.
+
+    That holds for a `publish` that was cancelled or raised, too: what nobody was told of does not stay.
+    """
 
     @property
     def size(self) -> int:
@@ -219,7 +224,7 @@ class Backend(Protocol):
     # -- blobs ---------------------------------------------------------------------------------------------
 
     def stage_blob(self, bucket: str, key: str) -> AbstractAsyncContextManager[BlobWriter]:
-        """Begin writing a blob."""
+        """Begin writing a blob. Raises BucketNotFound on entry and in `publish`."""
 
     def open_blob(self, bucket: str, key: str) -> AbstractAsyncContextManager[BlobReader]:
         """Raises RecordNotFound, BucketNotFound on entry."""
@@ -239,7 +244,10 @@ class Backend(Protocol):
     # -- locks ---------------------------------------------------------------------------------------------
 
     def lock(self, bucket: str, name: str, *, shared: bool = False) -> AbstractAsyncContextManager[None]:
-        """Wait for a lock between all processes on this storage; dies with its process."""
+        """Wait for a lock between all processes on this storage; dies with its process.
+
+        Not reentrant. Names are free text, apart for each bucket, and the bucket need not exist.
+        """
 
     def try_lock(self, bucket: str, name: str) -> AbstractAsyncContextManager[bool]:
         """The exclusive lock if it is free right now: True inside the block, else False."""
