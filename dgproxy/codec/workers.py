@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The worker threads: where hashing and the codec run, so that the event loop never does.
+
+Promises: at most `threads` calls run at once; a call that has begun is waited for even when the task that
+asked for it is cancelled, because it still holds that task's buffers; a call that has not begun is dropped.
+hashlib and the codec release the GIL, so threads are cores here. Nothing that waits (disk, network, locks)
+belongs on these threads.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import ParamSpec, Self, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Workers:
+    """A bounded pool; `async with` ends it after its last call."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="codec")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self._pool.shutdown)
+
+    async def run(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `call` on a worker thread and give its result or its exception."""
+        begun = self._pool.submit(call, *args, **kwargs)
+        result = asyncio.wrap_future(begun)
+        try:
+            return await asyncio.shield(result)
+        except asyncio.CancelledError:
+            if not begun.cancel():
+                await _settled(result)
+            raise
+
+
+async def _settled(result: asyncio.Future[T]) -> None:
+    """Wait until the thread is done, however often the waiting task is cancelled meanwhile."""
+    while not result.done():
+        try:
+            await asyncio.wait([result])
+        except asyncio.CancelledError:
+            continue
+    result.exception()

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Manifests in storage: reading one, and the commit.
+
+A commit is a compare-and-swap on the manifest: read the current one, let the caller refuse, write with its
+version. The winner has seen exactly the manifest it replaced and alone removes what that one pointed to,
+after the new one is durable (law 5). A failure while removing is logged and leaves garbage, never an error:
+the object is committed.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import structlog
+
+from dgproxy.engine import deltaspace, keys, record
+from dgproxy.engine.context import Engine
+from dgproxy.engine.errors import Contended, EngineError, ObjectDamaged, ObjectNotFound
+from dgproxy.engine.manifest import Manifest
+from dgproxy.storage.backend import (
+    ABSENT,
+    BucketNotFound,
+    Record,
+    RecordNotFound,
+    StorageError,
+    VersionConflict,
+)
+
+_log = structlog.get_logger(__name__)
+
+#: Every lost swap is another writer's success; this many in a row on one key is a stampede.
+_TRIES = 100
+
+#: Looks at the current manifest, None where there is none, and raises to refuse the change.
+Allow = Callable[[Manifest | None], None]
+
+
+def anything(_current: Manifest | None) -> None:
+    """The unconditional `Allow`."""
+
+
+def parse(stored: Record, bucket: str, key: str) -> Manifest:
+    """A manifest from its record. Raises ObjectDamaged."""
+    manifest = record.decode(stored.data, Manifest, f"manifest of {bucket}/{key}")
+    if manifest.key != key:
+        raise ObjectDamaged(f"manifest of {bucket}/{key}: it belongs to the key {manifest.key!r}")
+    return manifest
+
+
+async def read(engine: Engine, bucket: str, key: str) -> Manifest:
+    """The current manifest. Raises ObjectNotFound, BucketNotFound, ObjectDamaged."""
+    try:
+        stored = await engine.backend.read_record(bucket, keys.manifest(key))
+    except RecordNotFound as error:
+        raise ObjectNotFound(f"{bucket}/{key} does not exist") from error
+    return parse(stored, bucket, key)
+
+
+async def check(engine: Engine, bucket: str, key: str, allow: Allow) -> None:
+    """Ask `allow` before a body is read; the commit asks again.
+
+    Raises BucketNotFound and what `allow` raises.
+    """
+    if allow is anything:
+        await engine.backend.head_bucket(bucket)
+    else:
+        allow((await _current(engine, bucket, key, allow))[0])
+
+
+async def commit(engine: Engine, bucket: str, manifest: Manifest, allow: Allow = anything) -> None:
+    """Make `manifest` the current one of its key, then remove what it replaced.
+
+    Raises what `allow` raises, Contended, and the storage layer's errors; nothing has changed then, unless a
+    plain StorageError leaves open whether the write took place.
+    """
+    await swap(engine, bucket, manifest.key, lambda _: manifest, allow)
+
+
+async def swap(
+    engine: Engine,
+    bucket: str,
+    key: str,
+    successor: Callable[[Manifest | None], Manifest],
+    allow: Allow = anything,
+) -> Manifest:
+    """`commit` for a manifest that follows from the current one; returns what was written.
+
+    `successor` may raise to refuse, and is asked again when another writer was faster.
+    """
+    for _ in range(_TRIES):
+        old, version = await _current(engine, bucket, key, allow)
+        allow(old)
+        new = successor(old)
+        try:
+            await engine.backend.write_record(bucket, keys.manifest(key), record.encode(new), expect=version)
+        except VersionConflict:
+            continue
+        if old is not None:
+            await discard(engine, bucket, [old], kept=new)
+        return new
+    raise Contended(f"{bucket}/{key}: other writers kept replacing it; try again")
+
+
+async def remove(engine: Engine, bucket: str, key: str, allow: Allow = anything) -> Manifest | None:
+    """Remove the manifest of `key`: the object is gone. Its blobs are the caller's to `discard`.
+
+    Returns what was removed, None when there was nothing (or nothing readable).
+    """
+    for _ in range(_TRIES):
+        old, version = await _current(engine, bucket, key, allow)
+        allow(old)
+        if version == ABSENT:
+            return None
+        try:
+            await engine.backend.remove_record(bucket, keys.manifest(key), expect=version)
+        except (VersionConflict, RecordNotFound):
+            continue
+        return old
+    raise Contended(f"{bucket}/{key}: other writers kept replacing it; try again")
+
+
+async def discard(
+    engine: Engine, bucket: str, gone: Iterable[Manifest], kept: Manifest | None = None
+) -> None:
+    """Remove the blobs of generations that are no longer current; `kept` may share blobs with them."""
+    blobs: set[str] = set()
+    idle: dict[str, set[str]] = {}
+    for manifest in gone:
+        blobs |= manifest.own_blobs()
+        space = keys.space_of(manifest.key)
+        idle.setdefault(space, set()).update(reference.id for reference in manifest.references())
+    if kept is not None:
+        blobs -= kept.own_blobs()
+    await discard_blobs(engine, bucket, blobs, idle)
+
+
+async def discard_blobs(
+    engine: Engine, bucket: str, blobs: Iterable[str], references: Mapping[str, Iterable[str]]
+) -> None:
+    """Remove blobs no record points to, then those `references` (ids by deltaspace) that are idle now."""
+    try:
+        await engine.backend.remove_blobs(bucket, sorted(blobs))
+        for space, ids in references.items():
+            await deltaspace.reclaim(engine.backend, bucket, space, sorted(ids))
+    except BucketNotFound:
+        return  # deleted with everything in it
+    except (StorageError, EngineError) as error:
+        _log.error("blobs_left_behind", bucket=bucket, blobs=sorted(blobs), error=str(error))
+
+
+async def _current(engine: Engine, bucket: str, key: str, allow: Allow) -> tuple[Manifest | None, str]:
+    """The manifest to be replaced and its version.
+
+    A damaged one reads as None where `allow` is unconditional: then what replaces it does not depend on it.
+    """
+    try:
+        stored = await engine.backend.read_record(bucket, keys.manifest(key))
+    except RecordNotFound:
+        return None, ABSENT
+    try:
+        return parse(stored, bucket, key), stored.version
+    except ObjectDamaged as error:
+        if allow is not anything:
+            raise
+        _log.error("damaged_manifest_replaced", bucket=bucket, key=key, error=str(error), left="its blobs")
+        return None, stored.version

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""CompleteMultipartUpload: the parts' extents become one manifest.
+
+Idempotent: a repeated Complete, also after a crash or on another process, finds its own result by the upload's
+id in the manifest. It holds the upload's lock exclusively, so neither another Complete, nor Abort, nor a late
+part interferes. No object data moves, unless `policy.worth_taking_again` says so.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from dgproxy.engine import multipart
+from dgproxy.engine.body import Digests
+from dgproxy.engine.commit import Allow, anything, check, commit, read
+from dgproxy.engine.context import Engine
+from dgproxy.engine.copy import ReadingBody
+from dgproxy.engine.errors import (
+    ObjectDamaged,
+    ObjectNotFound,
+    ObjectTooLarge,
+    PartInvalid,
+    PartTooSmall,
+    UploadNotFound,
+)
+from dgproxy.engine.get import open_manifest
+from dgproxy.engine.intake import take
+from dgproxy.engine.manifest import FORMAT, Manifest, Part
+from dgproxy.engine.multipart import PartRecord, Upload
+from dgproxy.engine.policy import MIN_PART, storage_type, worth_taking_again
+from dgproxy.engine.put import commit_taken
+from dgproxy.storage.backend import RecordNotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Checksums:
+    """What the client's checksums of the parts add up to for the object."""
+
+    values: dict[str, str]
+    type: Literal["FULL_OBJECT", "COMPOSITE"]
+
+
+@dataclass(frozen=True, slots=True)
+class WantedPart:
+    """A part as Complete lists it: number, and etag without quotes."""
+
+    number: int
+    etag: str
+
+
+#: Compares the upload and its chosen parts with what the client sent, and says what to keep; may raise.
+Verify = Callable[[Upload, Sequence[PartRecord]], Checksums]
+
+
+async def complete(
+    engine: Engine,
+    bucket: str,
+    key: str,
+    upload_id: str,
+    wanted: Sequence[WantedPart],
+    verify: Verify,
+    allow: Allow = anything,
+) -> Manifest:
+    """Make the object of an upload; `wanted` is in ascending order of numbers, not empty.
+
+    Raises UploadNotFound, PartInvalid, PartTooSmall, ObjectTooLarge, what `verify` and `allow` raise, and
+    what `commit` raises; the upload is then as it was.
+    """
+    async with engine.backend.lock(bucket, multipart.upload_lock(upload_id)):
+        done = await _result_of(engine, bucket, key, upload_id)
+        try:
+            upload = await multipart.find(engine, bucket, key, upload_id)
+        except UploadNotFound:
+            if done is None:
+                raise
+            return done
+        parts = await multipart.parts_of(engine, bucket, upload_id)
+        if done is None:
+            chosen = _choose(parts, wanted)
+            manifest = _manifest(engine, upload, chosen, verify(upload, chosen))
+            done = await _commit(engine, bucket, manifest, allow)
+        await multipart.forget(engine, bucket, upload_id, parts)
+    kept = done.own_blobs()
+    unused = [part for part in parts if part.extent.blob not in kept]
+    await multipart.discard_parts(engine, bucket, key, unused)
+    return done
+
+
+async def _result_of(engine: Engine, bucket: str, key: str, upload_id: str) -> Manifest | None:
+    """The object this upload has become, if it still is the current one."""
+    try:
+        manifest = await read(engine, bucket, key)
+    except (ObjectNotFound, ObjectDamaged):
+        return None
+    return manifest if manifest.upload == upload_id else None
+
+
+def _choose(parts: Sequence[PartRecord], wanted: Sequence[WantedPart]) -> list[PartRecord]:
+    """The stored parts that Complete lists. Raises PartInvalid, PartTooSmall."""
+    stored = {part.number: part for part in parts}
+    chosen = []
+    for want in wanted:
+        part = stored.get(want.number)
+        if part is None or part.etag != want.etag:
+            raise PartInvalid(
+                f"part {want.number} was not uploaded, or not with the etag {want.etag}", want.number
+            )
+        chosen.append(part)
+    for part in chosen[:-1]:
+        if part.size < MIN_PART:
+            raise PartTooSmall(
+                f"part {part.number} has {part.size} bytes; all but the last need {MIN_PART}",
+                part.number,
+                part.etag,
+                part.size,
+            )
+    return chosen
+
+
+def _manifest(engine: Engine, upload: Upload, chosen: Sequence[PartRecord], checksums: Checksums) -> Manifest:
+    # S3's multipart etag: the MD5 of the parts' binary MD5s, a dash, the number of parts.
+    joined = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in chosen), usedforsecurity=False)
+    extents = tuple(part.extent for part in chosen if part.size)
+    return Manifest(
+        format=FORMAT,
+        key=upload.key,
+        generation=engine.new_id(),
+        size=sum(part.size for part in chosen),
+        etag=f"{joined.hexdigest()}-{len(chosen)}",
+        created=engine.now(),
+        storage=storage_type(extents),
+        checksums=checksums.values,
+        checksum_type=checksums.type,
+        attributes=upload.attributes,
+        parts=tuple(Part(part.number, part.size, part.checksums) for part in chosen),
+        upload=upload.id,
+        extents=extents,
+    )
+
+
+async def _commit(engine: Engine, bucket: str, manifest: Manifest, allow: Allow) -> Manifest:
+    """Commit the parts as they are, or their bytes taken in again."""
+    if manifest.size > engine.policy.object_limit():
+        raise ObjectTooLarge(f"the parts add up to {manifest.size} bytes, more than is allowed here")
+    await check(engine, bucket, manifest.key, allow)
+    await _require_blobs(engine, bucket, manifest)
+    eligible = engine.policy.eligible(manifest.key)
+    if worth_taking_again(manifest.extents, manifest.size, eligible=eligible):
+        return await _commit_again(engine, bucket, manifest, allow)
+    await commit(engine, bucket, manifest, allow)
+    return manifest
+
+
+async def _require_blobs(engine: Engine, bucket: str, manifest: Manifest) -> None:
+    """Every blob must be there before the manifest says so.
+
+    One is missing when an earlier Complete died after its commit and its object has been replaced since: that
+    upload is over, and its blobs went with the object.
+    """
+    for extent in manifest.extents:
+        try:
+            async with engine.backend.open_blob(bucket, extent.blob):
+                continue
+        except RecordNotFound as error:
+            raise UploadNotFound(
+                f"upload {manifest.upload} was completed before, and its object replaced since"
+            ) from error
+
+
+async def _commit_again(engine: Engine, bucket: str, manifest: Manifest, allow: Allow) -> Manifest:
+    """Take the parts' bytes in as one body and commit that instead."""
+    async with AsyncExitStack() as stack:
+        reading = await open_manifest(engine, stack, bucket, manifest, 0, manifest.size)
+        limit = engine.policy.object_limit()
+        body = _Joined(reading)
+        taken = await stack.enter_async_context(
+            take(engine, bucket, manifest.key, body, whole_object=True, limit=limit)
+        )
+        extents = () if taken.extent is None else (taken.extent,)
+        whole = msgspec.structs.replace(
+            manifest,
+            storage=storage_type(extents),
+            sha256=taken.digests.sha256.hex(),
+            inline=taken.inline,
+            extents=extents,
+            pins=taken.pins,
+        )
+        await commit_taken(engine, bucket, whole, taken, allow)
+    return whole
+
+
+class _Joined(ReadingBody):
+    """The parts of an upload as one body; `verify` dealt with their checksums when they were chosen."""
+
+    def verify(self, digests: Digests) -> dict[str, str]:
+        return {}

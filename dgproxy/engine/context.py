@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The engine as one value: what every operation on objects needs, built once per process.
+
+Operations are functions of the other modules that take an `Engine` first. It holds no state of its own; what
+its members remember may be dropped at any time.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from dgproxy.codec.workers import Workers
+from dgproxy.engine.budget import Budget
+from dgproxy.engine.ids import new_id
+from dgproxy.engine.policy import Policy
+from dgproxy.engine.references import References
+from dgproxy.engine.summaries import Summaries
+from dgproxy.storage.backend import Backend
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Storage, threads, memory and rules of one process."""
+
+    backend: Backend
+    workers: Workers
+    references: References
+    summaries: Summaries
+    budget: Budget
+    policy: Policy
+    now: Callable[[], int]
+
+    def new_id(self) -> str:
+        """A ULID for this moment."""
+        return new_id(self.now())
+
+
+@asynccontextmanager
+async def running(
+    backend: Backend,
+    policy: Policy,
+    *,
+    threads: int,
+    index_memory: int,
+    transfer_memory: int,
+    now: Callable[[], int] = wall_clock_ms,
+) -> AsyncIterator[Engine]:
+    """An engine over an open backend for the block; memory limits in bytes, for this process."""
+    async with Workers(threads) as workers:
+        references = References(backend, workers, index_memory)
+        try:
+            yield Engine(backend, workers, references, Summaries(), Budget(transfer_memory), policy, now)
+        finally:
+            references.close()

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""GET: from a manifest to checked bytes.
+
+`open_object` opens everything the wanted range needs before it hands out the first byte, so a reading survives
+overwrite and delete; a manifest that was replaced before that is simply read again. Each window leaves only
+after its bytes matched its SHA-256. One window is decoded ahead of the one being sent.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from dgproxy.codec.delta import CodecError, decode_window
+from dgproxy.engine.ahead import Ahead
+from dgproxy.engine.commit import read
+from dgproxy.engine.context import Engine
+from dgproxy.engine.errors import Contended, ObjectDamaged
+from dgproxy.engine.manifest import Extent, Manifest, Window
+from dgproxy.engine.policy import memory_for
+from dgproxy.storage.backend import BlobReader, Buffer, Damaged, RecordNotFound
+
+#: Looks at the manifest and says which bytes are wanted, as (start, stop); raises to refuse.
+Plan = Callable[[Manifest], tuple[int, int]]
+
+#: How often a manifest may be replaced between being read and its blobs being opened.
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """One window and the part of it that is wanted."""
+
+    window: Window
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A cut with what it takes to read it."""
+
+    cut: _Cut
+    blob: BlobReader
+    source: memoryview | None
+
+
+class Reading:
+    """Bytes `start` to `stop` of an open object: its manifest, and the bytes by iterating once."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        manifest: Manifest,
+        start: int,
+        stop: int,
+        pieces: list[_Piece],
+        ahead: Ahead[memoryview],
+    ) -> None:
+        self.manifest = manifest
+        self.start = start
+        self.stop = stop
+        self._engine = engine
+        self._pieces = pieces
+        self._ahead = ahead
+
+    async def __aiter__(self) -> AsyncIterator[Buffer]:
+        """The wanted bytes, window by window. Raises ObjectDamaged before any byte of a bad window."""
+        if self.manifest.inline is not None:
+            yield memoryview(self.manifest.inline)[self.start : self.stop]
+            return
+        for number, piece in enumerate(self._pieces):
+            if number == 0:
+                self._ahead.start(self._decode(piece))
+            data = await self._ahead.result()
+            if number + 1 < len(self._pieces):
+                self._ahead.start(self._decode(self._pieces[number + 1]))
+            yield data
+
+    async def _decode(self, piece: _Piece) -> memoryview:
+        window = piece.cut.window
+        try:
+            stored = await piece.blob.read(window.offset, window.stored)
+            data = await self._engine.workers.run(_checked, stored, piece.source, window)
+        except (CodecError, Damaged, _Mismatch) as error:
+            raise ObjectDamaged(
+                f"{self.manifest.key} (generation {self.manifest.generation}): its stored bytes are damaged: "
+                f"{error}; restore the object or its reference from a backup"
+            ) from error
+        return memoryview(data)[piece.cut.start : piece.cut.stop]
+
+
+@asynccontextmanager
+async def open_object(engine: Engine, bucket: str, key: str, plan: Plan) -> AsyncIterator[Reading]:
+    """Open the object `key` at the range that `plan` asks for.
+
+    Raises ObjectNotFound, BucketNotFound, ObjectDamaged, Overloaded, what `plan` raises, and the storage
+    layer's errors.
+    """
+    async with AsyncExitStack() as stack:
+        yield await _open(engine, stack, bucket, key, plan)
+
+
+async def _open(engine: Engine, stack: AsyncExitStack, bucket: str, key: str, plan: Plan) -> Reading:
+    manifest = await read(engine, bucket, key)
+    for _ in range(_TRIES):
+        start, stop = plan(manifest)
+        try:
+            return await open_manifest(engine, stack, bucket, manifest, start, stop)
+        except RecordNotFound as error:
+            current = await read(engine, bucket, key)
+            if current.generation == manifest.generation:
+                raise ObjectDamaged(
+                    f"{bucket}/{key}: a blob that its manifest needs is missing: {error}; "
+                    "restore it from a backup"
+                ) from error
+            manifest = current
+    raise Contended(f"{bucket}/{key}: it kept being replaced while being opened; try again")
+
+
+async def open_manifest(
+    engine: Engine, stack: AsyncExitStack, bucket: str, manifest: Manifest, start: int, stop: int
+) -> Reading:
+    """Open bytes `start` to `stop` of what a manifest points to, until `stack` unwinds.
+
+    Raises RecordNotFound when a blob is gone, and then leaves nothing on the stack.
+    """
+    wanted = _wanted(manifest, start, stop)
+    async with AsyncExitStack() as attempt:
+        length = sum(cut.window.length for _, cuts in wanted for cut in cuts)
+        await attempt.enter_async_context(engine.budget.lease(memory_for(length)))
+        pieces = [
+            piece
+            for extent, cuts in wanted
+            for piece in await _open_extent(engine, attempt, bucket, extent, cuts)
+        ]
+        ahead = await attempt.enter_async_context(Ahead[memoryview]())
+        await stack.enter_async_context(attempt.pop_all())
+    return Reading(engine, manifest, start, stop, pieces, ahead)
+
+
+def _wanted(manifest: Manifest, start: int, stop: int) -> list[tuple[Extent, list[_Cut]]]:
+    """The extents a range touches, each with the windows it touches there."""
+    wanted = []
+    offset = 0
+    for extent in manifest.extents:
+        if offset < stop and start < offset + extent.length:
+            wanted.append((extent, _cuts(extent, start - offset, stop - offset)))
+        offset += extent.length
+    return wanted
+
+
+def _cuts(extent: Extent, start: int, stop: int) -> list[_Cut]:
+    """The windows of an extent that a range in its coordinates touches."""
+    cuts = []
+    offset = 0
+    for window in extent.windows:
+        if offset < stop and start < offset + window.length:
+            cuts.append(_Cut(window, max(start - offset, 0), min(stop - offset, window.length)))
+        offset += window.length
+    return cuts
+
+
+async def _open_extent(
+    engine: Engine, stack: AsyncExitStack, bucket: str, extent: Extent, cuts: list[_Cut]
+) -> list[_Piece]:
+    """Open what these windows of an extent need."""
+    blob = await stack.enter_async_context(engine.backend.open_blob(bucket, extent.blob))
+    source = None
+    if extent.codec == "vcdiff":
+        if extent.reference is None:
+            raise ObjectDamaged(f"{bucket}/{extent.blob}: a delta without a reference in its manifest")
+        source = await stack.enter_async_context(engine.references.mapped(bucket, extent.reference))
+    return [_Piece(cut, blob, source) for cut in cuts]
+
+
+class _Mismatch(Exception):
+    """A window's bytes are not those that were stored."""
+
+
+def _checked(stored: bytes, source: memoryview | None, window: Window) -> Buffer:
+    data: Buffer = stored if source is None else decode_window(source, stored, window.length)
+    if len(data) != window.length or hashlib.sha256(data).digest() != window.sha256:
+        raise _Mismatch("a window does not match its SHA-256")
+    return data

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where things stand inside a bucket of the backend: the only place that builds or takes apart storage keys.
+
+Manifest keys are the object keys under one fixed prefix, so a backend listing is an S3 listing. A blob's name
+carries a readable piece of its object's name for the person who looks at the storage; nothing ever parses
+that piece. `docs/STORAGE_FORMAT.md` shows the layout.
+"""
+
+import re
+
+OBJECTS = "objects/"
+UPLOADS = "uploads/"
+_SPACES = "deltaspaces/"
+
+#: Long enough to recognise a file, short enough for any file system after ids and suffixes.
+_NAME_LENGTH = 80
+_UNREADABLE = re.compile(r"[^A-Za-z0-9._+@=-]+")
+
+
+def manifest(key: str) -> str:
+    """The manifest of an object."""
+    return OBJECTS + key
+
+
+def object_key(manifest_key: str) -> str:
+    """The object a manifest key belongs to."""
+    return manifest_key.removeprefix(OBJECTS)
+
+
+def space_of(key: str) -> str:
+    """The deltaspace of a key as a prefix: all up to and including the last '/', '' at the top."""
+    return key[: key.rfind("/") + 1]
+
+
+def _readable(key: str) -> str:
+    return _UNREADABLE.sub("_", key.rsplit("/", 1)[-1])[-_NAME_LENGTH:]
+
+
+def references(space: str) -> str:
+    """The record that lists what a deltaspace offers to new objects."""
+    return f"{_SPACES}{space}references.json"
+
+
+def reference(space: str, reference_id: str) -> str:
+    """A reference's blob."""
+    return f"{_SPACES}{space}{reference_id}.reference.bin"
+
+
+def users_of(space: str, reference_id: str) -> str:
+    """The prefix shared by every delta and pin that needs a reference, and by nothing else."""
+    return f"{_SPACES}{space}{reference_id}-"
+
+
+def pin(key: str, reference_id: str, blob_id: str) -> str:
+    """The empty blob that keeps a reference for an object whose bytes it is."""
+    return f"{users_of(space_of(key), reference_id)}{blob_id}-{_readable(key)}.pin"
+
+
+def delta(key: str, reference_id: str, blob_id: str) -> str:
+    """A delta's blob."""
+    return f"{users_of(space_of(key), reference_id)}{blob_id}-{_readable(key)}.delta"
+
+
+def raw(key: str, blob_id: str) -> str:
+    """The blob of bytes stored whole for one object."""
+    return f"{_SPACES}{space_of(key)}{blob_id}-{_readable(key)}.bin"
+
+
+def upload(upload_id: str) -> str:
+    """The state of a multipart upload."""
+    return f"{UPLOADS}{upload_id}/upload.json"
+
+
+def parts(upload_id: str) -> str:
+    """The prefix of an upload's part records."""
+    return f"{UPLOADS}{upload_id}/parts/"
+
+
+def part(upload_id: str, number: int) -> str:
+    """One part's record; five digits, so that listing order is part order (S3 allows 1 to 10000)."""
+    return f"{parts(upload_id)}{number:05d}.json"

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The manifest: the record that makes an object exist, and what it says about where the bytes are.
+
+Plain immutable data and the questions one can ask of it; reading and writing are `engine.record`'s and
+`engine.commit`'s. Every field is described in `docs/STORAGE_FORMAT.md`; a new field needs a default, so that
+older manifests stay readable.
+"""
+
+from typing import Final, Literal
+
+import msgspec
+
+#: The only value of `Manifest.format` this version writes and reads.
+FORMAT: Final = 1
+
+#: Bytes of an object in one window: the unit of encode, decode, check, range read and memory.
+WINDOW: Final = 4 << 20
+
+Codec = Literal["raw", "vcdiff"]
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """Bytes stored whole that deltas copy from: its id, blob key, length in bytes and SHA-256 (hex)."""
+
+    id: str
+    blob: str
+    length: int
+    sha256: str
+
+
+class Window(msgspec.Struct, frozen=True, array_like=True):
+    """`length` original bytes with this SHA-256, stored as `stored` bytes at `offset` of the blob."""
+
+    length: int
+    offset: int
+    stored: int
+    sha256: bytes
+
+
+class Extent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A stretch of an object in one blob.
+
+    With codec `vcdiff` the windows decode against `reference`. With codec `raw` and a `reference`, the blob
+    *is* the reference's and belongs to it, not to the object.
+    """
+
+    blob: str
+    codec: Codec
+    length: int
+    stored: int
+    windows: tuple[Window, ...]
+    reference: Reference | None = None
+
+
+class Part(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A part of a completed multipart upload: number, size, and the checksums its client gave."""
+
+    number: int
+    size: int
+    checksums: dict[str, str] = {}
+
+
+class Attributes(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a client says about an object besides its bytes; names in lower case."""
+
+    headers: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    tags: dict[str, str] = {}
+
+
+class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One generation of one object."""
+
+    format: Literal[1]
+    key: str
+    generation: str
+    size: int
+    etag: str
+    #: Milliseconds since the epoch.
+    created: int
+    storage: Literal["delta", "direct"]
+    #: Hex; of the whole object, when it was taken in as one body.
+    sha256: str | None = None
+    #: Algorithm in lower case ("crc32", …) -> base64.
+    checksums: dict[str, str] = {}
+    checksum_type: Literal["FULL_OBJECT", "COMPOSITE"] = "FULL_OBJECT"
+    attributes: Attributes = Attributes()
+    parts: tuple[Part, ...] = ()
+    #: The multipart upload this came from: a repeated Complete finds its own result here.
+    upload: str | None = None
+    #: The object itself, when it is small.
+    inline: bytes | None = None
+    extents: tuple[Extent, ...] = ()
+    #: Pin blobs that keep references for this object.
+    pins: tuple[str, ...] = ()
+
+    @property
+    def stored(self) -> int:
+        """Bytes in blobs of this object's own or of the reference it is; the manifest itself not counted."""
+        return sum(extent.stored for extent in self.extents)
+
+    def references(self) -> set[Reference]:
+        """Every reference this object can't be read without."""
+        return {extent.reference for extent in self.extents if extent.reference is not None}
+
+    def own_blobs(self) -> set[str]:
+        """What goes when this generation goes: its blobs and pins, never a reference."""
+        shared = {reference.blob for reference in self.references()}
+        return {extent.blob for extent in self.extents} - shared | set(self.pins)

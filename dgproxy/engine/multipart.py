@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Multipart uploads under way: begin, parts, abort, and what is listed of them.
+
+The state is records under `uploads/<id>/`, so any process can go on with an upload, also after a restart. A
+part is stored as it arrives, alone, as one extent; its record is published under the upload's lock, shared,
+which Complete (`engine.complete`) and Abort hold exclusively: a part is either part of what they see or
+refused.
+"""
+
+import msgspec
+import structlog
+
+from dgproxy.engine import keys, record
+from dgproxy.engine.body import Body
+from dgproxy.engine.commit import discard_blobs
+from dgproxy.engine.context import Engine
+from dgproxy.engine.errors import Contended, ObjectDamaged, UploadNotFound
+from dgproxy.engine.ids import is_id
+from dgproxy.engine.intake import take
+from dgproxy.engine.manifest import Attributes, Extent
+from dgproxy.storage.backend import ABSENT, Listed, Record, RecordNotFound, VersionConflict
+
+_log = structlog.get_logger(__name__)
+
+_TRIES = 50
+_PAGE = 1000
+
+
+class Upload(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A multipart upload: what Create said. Times in milliseconds since the epoch."""
+
+    id: str
+    key: str
+    created: int
+    attributes: Attributes = Attributes()
+    #: Algorithm in lower case and type announced for the whole object, '' when none was.
+    checksum_algorithm: str = ""
+    checksum_type: str = ""
+
+
+class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A stored part: its etag (hex MD5 of its bytes), its client checksums and where the bytes are."""
+
+    number: int
+    size: int
+    etag: str
+    created: int
+    extent: Extent
+    checksums: dict[str, str] = {}
+
+
+def upload_lock(upload_id: str) -> str:
+    """The name of the lock between parts (shared), Complete and Abort (exclusive)."""
+    return f"upload {upload_id}"
+
+
+async def begin(
+    engine: Engine,
+    bucket: str,
+    key: str,
+    attributes: Attributes,
+    checksum_algorithm: str = "",
+    checksum_type: str = "",
+) -> Upload:
+    """Start an upload. Raises BucketNotFound and the storage layer's errors."""
+    upload = Upload(
+        id=engine.new_id(),
+        key=key,
+        created=engine.now(),
+        attributes=attributes,
+        checksum_algorithm=checksum_algorithm,
+        checksum_type=checksum_type,
+    )
+    await engine.backend.write_record(bucket, keys.upload(upload.id), record.encode(upload), expect=ABSENT)
+    return upload
+
+
+async def find(engine: Engine, bucket: str, key: str, upload_id: str) -> Upload:
+    """The upload of that id for that key. Raises UploadNotFound, BucketNotFound, ObjectDamaged."""
+    place = keys.upload(upload_id)
+    if not is_id(upload_id):
+        await engine.backend.head_bucket(bucket)
+        raise UploadNotFound(f"{upload_id!r} is not an upload of {bucket}/{key}")
+    try:
+        stored = await engine.backend.read_record(bucket, place)
+    except RecordNotFound as error:
+        raise UploadNotFound(f"upload {upload_id} of {bucket}/{key} does not exist (any more)") from error
+    upload = record.decode(stored.data, Upload, f"{bucket}/{place}")
+    if upload.key != key:
+        raise UploadNotFound(f"upload {upload_id} is not one of {bucket}/{key}")
+    return upload
+
+
+async def put_part(
+    engine: Engine, bucket: str, key: str, upload_id: str, number: int, body: Body
+) -> PartRecord:
+    """Store a part; one of the same number is replaced.
+
+    Raises UploadNotFound (also when the upload ended meanwhile), and what `intake.take` raises.
+    """
+    await find(engine, bucket, key, upload_id)
+    limit = engine.policy.put_limit()
+    async with take(engine, bucket, key, body, whole_object=False, limit=limit) as taken:
+        if taken.extent is None:
+            raise RuntimeError("a part always has an extent")
+        part = PartRecord(
+            number=number,
+            size=taken.digests.size,
+            etag=taken.digests.md5.hex(),
+            created=engine.now(),
+            extent=taken.extent,
+            checksums=taken.checksums,
+        )
+        async with engine.backend.lock(bucket, upload_lock(upload_id), shared=True):
+            await find(engine, bucket, key, upload_id)
+            replaced = await _write_part(engine, bucket, upload_id, part)
+            taken.keep()
+    if replaced is not None:
+        await discard_parts(engine, bucket, key, [replaced])
+    return part
+
+
+async def _write_part(engine: Engine, bucket: str, upload_id: str, part: PartRecord) -> PartRecord | None:
+    """Publish a part's record; returns the one it replaced."""
+    place = keys.part(upload_id, part.number)
+    for _ in range(_TRIES):
+        try:
+            stored = await engine.backend.read_record(bucket, place)
+        except RecordNotFound:
+            old, version = None, ABSENT
+        else:
+            old, version = _readable(stored, f"{bucket}/{place}"), stored.version
+        try:
+            await engine.backend.write_record(bucket, place, record.encode(part), expect=version)
+        except VersionConflict:
+            continue
+        return old
+    raise Contended(f"{bucket}/{place}: other uploads of the same part kept winning; try again")
+
+
+def _readable(stored: Record, what: str) -> PartRecord | None:
+    """A part about to be replaced; a damaged record must not keep its part from being sent again."""
+    try:
+        return record.decode(stored.data, PartRecord, what)
+    except ObjectDamaged as error:
+        _log.error("damaged_part_replaced", error=str(error), left="its blob")
+        return None
+
+
+async def parts_of(engine: Engine, bucket: str, upload_id: str) -> list[PartRecord]:
+    """The upload's parts by number. Raises ObjectDamaged and the storage layer's errors."""
+    places = await _all_keys(engine, bucket, keys.parts(upload_id))
+    records = await engine.backend.read_records(bucket, places)
+    return [
+        record.decode(stored.data, PartRecord, f"{bucket}/{place}")
+        for place, stored in zip(places, records, strict=True)
+        if stored is not None
+    ]
+
+
+async def uploads_of(engine: Engine, bucket: str) -> list[Upload]:
+    """All uploads under way, by key, then by age. Raises BucketNotFound, ObjectDamaged."""
+    everything = await _all_keys(engine, bucket, keys.UPLOADS)
+    places = [place for place in everything if place.endswith("/upload.json")]
+    records = await engine.backend.read_records(bucket, places)
+    uploads = [
+        record.decode(stored.data, Upload, f"{bucket}/{place}")
+        for place, stored in zip(places, records, strict=True)
+        if stored is not None
+    ]
+    return sorted(uploads, key=lambda upload: (upload.key.encode(), upload.id))
+
+
+async def abort(engine: Engine, bucket: str, key: str, upload_id: str) -> None:
+    """End an upload and remove its parts. Raises UploadNotFound."""
+    async with engine.backend.lock(bucket, upload_lock(upload_id)):
+        await find(engine, bucket, key, upload_id)
+        parts = await parts_of(engine, bucket, upload_id)
+        await forget(engine, bucket, upload_id, parts)
+    await discard_parts(engine, bucket, key, parts)
+
+
+async def forget(engine: Engine, bucket: str, upload_id: str, parts: list[PartRecord]) -> None:
+    """Remove the records of an upload, its own first: a crash in between leaves garbage, not half an upload."""
+    await engine.backend.remove_record(bucket, keys.upload(upload_id))
+    await engine.backend.remove_blobs(bucket, [keys.part(upload_id, part.number) for part in parts])
+
+
+async def discard_parts(engine: Engine, bucket: str, key: str, parts: list[PartRecord]) -> None:
+    """Remove the blobs of parts that no record points to any more."""
+    references = {part.extent.reference.id for part in parts if part.extent.reference is not None}
+    blobs = {part.extent.blob for part in parts}
+    await discard_blobs(engine, bucket, blobs, {keys.space_of(key): references})
+
+
+async def _all_keys(engine: Engine, bucket: str, prefix: str) -> list[str]:
+    """Every record under a prefix, in order."""
+    found: list[str] = []
+    more = True
+    while more:
+        after = found[-1] if found else ""
+        page = await engine.backend.list_records(bucket, prefix, after=after, limit=_PAGE)
+        found += [item.key for item in page.items if isinstance(item, Listed)]
+        more = page.more
+    return found

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Decisions about how to store things, as pure functions of what is known: no I/O, no state, no clock.
+
+Whoever acts on a decision (`engine.intake`, `engine.complete`) asks here; a rule about *how* to store
+something that stands anywhere else is in the wrong place.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from dgproxy.engine.manifest import WINDOW, Extent
+
+#: Objects up to this many bytes live inside their manifest: one write, one read, two or three disk blocks.
+INLINE_LIMIT = 8 << 10
+
+#: References a deltaspace offers at most; what a lost race adds beyond is used by its object, not offered.
+OFFERED_REFERENCES = 4
+
+#: Bytes of a multipart object that Complete will copy into a reference: about half a minute, half of the
+#: minute after which aws-cli and boto3 give up on an answer (botocore's default read_timeout).
+REFERENCE_LIMIT = 8 << 30
+
+#: S3's limits on a PUT or part, an object, and the smallest part but the last (Amazon S3 User Guide,
+#: "Amazon S3 multipart upload limits").
+MAX_PUT = 5 << 30
+MAX_OBJECT = 5 << 40
+MIN_PART = 5 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The configured part of every decision."""
+
+    #: Keys that end in one of these (lower case) are worth a delta; "*" stands for every key.
+    delta_suffixes: tuple[str, ...]
+    #: A delta is kept when it is smaller than this share of its extent.
+    max_delta_ratio: float
+    #: Bytes; None leaves only S3's own limits.
+    max_object_size: int | None = None
+
+    def eligible(self, key: str) -> bool:
+        """Whether an object of this name takes part in its deltaspace."""
+        return "*" in self.delta_suffixes or key.lower().endswith(self.delta_suffixes)
+
+    def keeps_delta(self, delta_size: int, original_size: int) -> bool:
+        """Whether a finished delta is small enough to be stored instead of the bytes."""
+        return delta_size < self.max_delta_ratio * original_size
+
+    def hopeless(self, delta_size: int, declared_size: int | None) -> bool:
+        """Whether a delta under way can't be kept any more, even if all that follows cost nothing."""
+        return declared_size is not None and not self.keeps_delta(delta_size, declared_size)
+
+    def put_limit(self) -> int:
+        """The largest body of one PUT or part, in bytes."""
+        return min(MAX_PUT, self.object_limit())
+
+    def object_limit(self) -> int:
+        """The largest object, however it arrives, in bytes."""
+        return MAX_OBJECT if self.max_object_size is None else min(MAX_OBJECT, self.max_object_size)
+
+
+def memory_for(size: int | None) -> int:
+    """Bytes of memory a body of this size needs in flight: a window filling, one in work, and its result."""
+    if size is None or size > WINDOW:
+        return 3 * WINDOW
+    return 2 * size
+
+
+def storage_type(extents: Iterable[Extent]) -> Literal["delta", "direct"]:
+    """How an object of these extents is reported: one delta extent makes it a delta."""
+    return "delta" if any(extent.codec == "vcdiff" for extent in extents) else "direct"
+
+
+def worth_taking_again(extents: Iterable[Extent], size: int, *, eligible: bool) -> bool:
+    """Whether a completed upload's bytes should be taken in again as one body.
+
+    A tiny one then lives in its manifest. One of an eligible name that met no reference while its parts
+    arrived becomes the deltaspace's reference.
+    """
+    if size <= INLINE_LIMIT:
+        return True
+    return eligible and size <= REFERENCE_LIMIT and storage_type(extents) == "direct"

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""PUT: one body becomes one object."""
+
+import msgspec
+
+from dgproxy.engine import deltaspace, keys
+from dgproxy.engine.body import Body
+from dgproxy.engine.commit import Allow, anything, check, commit, swap
+from dgproxy.engine.context import Engine
+from dgproxy.engine.errors import ObjectNotFound
+from dgproxy.engine.intake import Taken, take
+from dgproxy.engine.manifest import FORMAT, Attributes, Manifest
+from dgproxy.engine.policy import storage_type
+
+
+async def put_object(
+    engine: Engine, bucket: str, key: str, body: Body, attributes: Attributes, allow: Allow = anything
+) -> Manifest:
+    """Store `body` as the object `key` and return its manifest.
+
+    `allow` is asked before the body is read and again at the commit. Raises BucketNotFound, ObjectTooLarge,
+    Overloaded, Contended, what `allow` and the body raise, and the storage layer's errors; then the old
+    object is untouched.
+    """
+    await check(engine, bucket, key, allow)
+    limit = engine.policy.put_limit()
+    async with take(engine, bucket, key, body, whole_object=True, limit=limit) as taken:
+        extents = () if taken.extent is None else (taken.extent,)
+        manifest = Manifest(
+            format=FORMAT,
+            key=key,
+            generation=engine.new_id(),
+            size=taken.digests.size,
+            etag=taken.digests.md5.hex(),
+            created=engine.now(),
+            storage=storage_type(extents),
+            sha256=taken.digests.sha256.hex(),
+            checksums=taken.checksums,
+            attributes=attributes,
+            inline=taken.inline,
+            extents=extents,
+            pins=taken.pins,
+        )
+        await commit_taken(engine, bucket, manifest, taken, allow)
+    return manifest
+
+
+async def commit_taken(
+    engine: Engine, bucket: str, manifest: Manifest, taken: Taken, allow: Allow = anything
+) -> None:
+    """Commit a manifest that points to what was just taken in; a new reference is then offered.
+
+    Both before anyone is answered, so that who has seen a write succeed can count on its reference. Raises
+    what `commit` raises.
+    """
+    await commit(engine, bucket, manifest, allow)
+    taken.keep()
+    if taken.pins:
+        for reference in manifest.references():
+            await deltaspace.offer(engine.backend, bucket, keys.space_of(manifest.key), reference)
+
+
+async def replace_attributes(
+    engine: Engine, bucket: str, key: str, attributes: Attributes, allow: Allow = anything
+) -> Manifest:
+    """Give an object new attributes in a new generation without touching its bytes.
+
+    Raises ObjectNotFound and what `commit` raises.
+    """
+
+    def successor(old: Manifest | None) -> Manifest:
+        if old is None:
+            raise ObjectNotFound(f"{bucket}/{key} does not exist")
+        return msgspec.structs.replace(
+            old, attributes=attributes, generation=engine.new_id(), created=engine.now()
+        )
+
+    return await swap(engine, bucket, key, successor, allow)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""References in use: mapped once per process, indexed once, kept within a memory limit.
+
+Promises: what a lease yields stays valid for its block; an index is only ever built over bytes whose SHA-256
+was checked while building it, so nothing is encoded against damage; two requests that need the same
+reference share one load. The cache is a matter of speed alone: dropping any entry at any time is right.
+Which references a deltaspace *offers* is `engine.deltaspace`'s business.
+"""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from dgproxy.codec.delta import SourceIndex
+from dgproxy.codec.workers import Workers
+from dgproxy.engine.errors import ObjectDamaged
+from dgproxy.engine.manifest import Reference
+from dgproxy.storage.backend import Backend, Damaged, MappedBlob, RecordNotFound
+
+#: Mappings kept open for reuse; each costs address space, no memory of its own.
+_KEPT_MAPPINGS = 256
+
+
+@dataclass(slots=True)
+class _Entry:
+    mapping: MappedBlob | None = None
+    index: SourceIndex | None = None
+    leases: int = 0
+    loading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class References:
+    """The references of one process. `limit` bounds the bytes of idle indexes."""
+
+    def __init__(self, backend: Backend, workers: Workers, limit: int) -> None:
+        self._backend = backend
+        self._workers = workers
+        self._limit = limit
+        self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
+
+    @asynccontextmanager
+    async def mapped(self, bucket: str, reference: Reference) -> AsyncIterator[memoryview]:
+        """The reference's bytes for the block.
+
+        Raises ObjectDamaged when the blob is gone or has another length.
+        """
+        async with self._leased(bucket, reference) as entry:
+            yield (await self._mapping(entry, bucket, reference)).view
+
+    @asynccontextmanager
+    async def indexed(self, bucket: str, reference: Reference) -> AsyncIterator[SourceIndex]:
+        """The reference's index for the block, built on first use.
+
+        Raises ObjectDamaged when the blob is gone or its bytes are not those recorded.
+        """
+        async with self._leased(bucket, reference) as entry:
+            mapping = await self._mapping(entry, bucket, reference)
+            async with entry.loading:
+                if entry.index is None:
+                    entry.index = await self._workers.run(_verified_index, mapping.view, reference)
+            yield entry.index
+
+    def close(self) -> None:
+        """Let go of everything idle; for the end of the process."""
+        for place in list(self._entries):
+            self._drop(place)
+
+    @asynccontextmanager
+    async def _leased(self, bucket: str, reference: Reference) -> AsyncIterator[_Entry]:
+        place = (bucket, reference.id)
+        entry = self._entries.get(place)
+        if entry is None:
+            entry = self._entries[place] = _Entry()
+        self._entries.move_to_end(place)
+        entry.leases += 1
+        try:
+            yield entry
+        finally:
+            entry.leases -= 1
+            self._trim()
+
+    async def _mapping(self, entry: _Entry, bucket: str, reference: Reference) -> MappedBlob:
+        async with entry.loading:
+            if entry.mapping is None:
+                try:
+                    entry.mapping = await self._backend.map_blob(bucket, reference.blob, reference.length)
+                except (RecordNotFound, Damaged) as error:
+                    raise ObjectDamaged(
+                        f"{bucket}/{reference.blob}: this reference is missing or has a wrong length; "
+                        "objects stored as deltas against it can't be read until it is restored"
+                    ) from error
+            return entry.mapping
+
+    def _trim(self) -> None:
+        """Drop idle entries: the removed, then the least recently used beyond the limits."""
+        for place, entry in list(self._entries.items()):
+            if entry.leases == 0 and (entry.mapping is None or entry.mapping.removed):
+                self._drop(place)
+        used = sum(entry.index.nbytes for entry in self._entries.values() if entry.index is not None)
+        for place, entry in list(self._entries.items()):
+            if used <= self._limit and len(self._entries) <= _KEPT_MAPPINGS:
+                break
+            if entry.leases == 0:
+                used -= entry.index.nbytes if entry.index is not None else 0
+                self._drop(place)
+
+    def _drop(self, place: tuple[str, str]) -> None:
+        entry = self._entries.pop(place)
+        if entry.index is not None:
+            entry.index.close()
+        if entry.mapping is not None:
+            entry.mapping.close()
+
+
+def _verified_index(source: memoryview, reference: Reference) -> SourceIndex:
+    if hashlib.sha256(source).hexdigest() != reference.sha256:
+        raise ObjectDamaged(
+            f"{reference.blob}: the reference's bytes do not match their SHA-256; restore it from a backup"
+        )
+    return SourceIndex.build(source)

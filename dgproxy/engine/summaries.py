@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a listing says of an object, remembered by the backend's stamp.
+
+Promises: a summary is handed out only for exactly the stamp it was read under, so it is never stale; the
+memory is bounded by a count of entries of a few hundred bytes each.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from dgproxy.engine.manifest import Manifest
+
+#: About 300 bytes each: 20 MB a process when full.
+_ENTRIES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A listed object: size in bytes, etag without quotes, creation in milliseconds since the epoch."""
+
+    size: int
+    etag: str
+    created: int
+    checksums: tuple[str, ...]
+    checksum_type: str
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Summary":
+        """The summary of a manifest."""
+        algorithms = tuple(sorted(manifest.checksums))
+        return cls(manifest.size, manifest.etag, manifest.created, algorithms, manifest.checksum_type)
+
+
+class Summaries:
+    """The summaries of one process, least recently listed dropped first."""
+
+    def __init__(self, entries: int = _ENTRIES) -> None:
+        self._entries = entries
+        self._known: OrderedDict[tuple[str, str], tuple[str, Summary]] = OrderedDict()
+
+    def get(self, bucket: str, key: str, stamp: str | None) -> Summary | None:
+        """The summary read under `stamp`, if it is still known."""
+        known = self._known.get((bucket, key))
+        if known is None or known[0] != stamp:
+            return None
+        self._known.move_to_end((bucket, key))
+        return known[1]
+
+    def put(self, bucket: str, key: str, stamp: str | None, summary: Summary) -> None:
+        """Remember a summary; one without a stamp can't be recognised again and is not kept."""
+        if stamp is None:
+            return
+        self._known[bucket, key] = (stamp, summary)
+        self._known.move_to_end((bucket, key))
+        if len(self._known) > self._entries:
+            self._known.popitem(last=False)
