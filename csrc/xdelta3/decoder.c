@@ -189,24 +189,21 @@ static vcd_error take_window(vcd_decoder *decoder, struct reader *in, const uint
             return VCD_OK;
         }
     }
-    while (in->left > 0) {
+    for (;;) {
         struct reader body = {decoder->gathered, decoder->gathered_size};
         vcd_error error = peek_header(&body, &window);
         VCD_CHECK(error == VCD_OK || error == VCD_E_TRUNCATED, error);
-        if (error == VCD_E_TRUNCATED) {
-            VCD_TRY(gather(decoder, in, 1)); /* the header's end is not known, so not a byte too many */
-            continue;
-        }
-        size_t missing = window.encoding_length - body.left;
-        VCD_TRY(gather(decoder, in, missing < in->left ? missing : in->left));
-        body = (struct reader){decoder->gathered, decoder->gathered_size};
-        VCD_TRY(peek_header(&body, &window));
-        if (body.left == window.encoding_length) {
+        /* While the header's end is not known a byte at a time, so as not to take one too many. */
+        size_t missing = error == VCD_OK ? window.encoding_length - body.left : 1;
+        if (missing == 0) {
             decoder->gathered_size = 0;
             return decode_one(decoder, body, &window, out, out_size);
         }
+        if (in->left == 0) {
+            return VCD_OK;
+        }
+        VCD_TRY(gather(decoder, in, missing < in->left ? missing : in->left));
     }
-    return VCD_OK;
 }
 
 vcd_error vcd_decoder_feed(vcd_decoder *decoder, const uint8_t *delta, size_t size, size_t *used,

@@ -96,6 +96,7 @@ class SourceIndex:
         *,
         progress: Callable[[memoryview], None] | None = None,
         max_memory: int = 1 << 30,
+        seed: int | None = None,
     ) -> Self:
         """Index all of `source`.
 
@@ -114,18 +115,18 @@ class SourceIndex:
             _advise_huge_pages(memory)
         index = cls(view, memory)
         try:
-            index._fill(stride, progress)
+            index._fill(stride, secrets.randbits(64) if seed is None else seed, progress)
         except BaseException:
             index.close()
             raise
         return index
 
-    def _fill(self, stride: int, progress: Callable[[memoryview], None] | None) -> None:
+    def _fill(self, stride: int, seed: int, progress: Callable[[memoryview], None] | None) -> None:
         source = _borrow(self._source)
         memory = _borrow(self._memory, writable=True)
         size = len(self._source)
         try:
-            _check(lib.vcd_index_init(memory, len(memory), size, stride, secrets.randbits(64)))
+            _check(lib.vcd_index_init(memory, len(memory), size, stride, seed))
             for begin in range(0, size, _INDEX_STEP):
                 end = min(begin + _INDEX_STEP, size)
                 if progress is not None:

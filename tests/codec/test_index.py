@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import mmap
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dgproxy.codec.delta import Decoder, Encoder, SourceIndex, decode_window, encode_window
+from tests.codec.material import decode
+
+
+@pytest.fixture
+def source() -> bytes:
+    return random.Random(11).randbytes(3 << 20)
+
+
+def test_similarity(source: bytes) -> None:
+    index = SourceIndex.build(source)
+    other = random.Random(12).randbytes(1 << 20)
+    assert index.similarity(source[12345 : 12345 + (1 << 20)]) > 0.95
+    assert index.similarity(other) == 0.0
+    assert 0.4 < index.similarity(source[: 1 << 19] + other[: 1 << 19]) < 0.6
+    assert index.similarity(b"") == 0.0
+    assert index.similarity(bytes(1 << 20)) == 0.0
+    assert SourceIndex.build(b"").similarity(other) == 0.0
+
+
+def test_progress_sees_the_source_once_in_order(source: bytes) -> None:
+    seen = bytearray()
+    SourceIndex.build(source, progress=seen.extend).close()
+    assert seen == source
+
+
+def test_an_error_in_progress_ends_the_build() -> None:
+    def refuse(_: memoryview) -> None:
+        raise OSError("damaged")
+
+    data = bytearray(5000)
+    with pytest.raises(OSError, match="damaged"):
+        SourceIndex.build(data, progress=refuse)
+    data.extend(b"no longer exported")
+
+
+def test_memory_is_bounded(source: bytes) -> None:
+    index = SourceIndex.build(source)
+    assert index.nbytes < len(source) * 0.35
+    small = SourceIndex.build(source, max_memory=20_000)
+    assert small.nbytes <= 20_000
+    target = source[1_000_000:2_000_000]
+    assert len(encode_window(small, target)) < 10_000
+    with pytest.raises(ValueError, match="no index of"):
+        SourceIndex.build(source, max_memory=10)
+
+
+def test_seed_makes_deltas_reproducible(source: bytes) -> None:
+    target = source[7:400_000] + b"new" + source[300_000:]
+    one, two = (SourceIndex.build(source, seed=5) for _ in range(2))
+    assert encode_window(one, target) == encode_window(two, target)
+
+
+@pytest.fixture
+def mapped(tmp_path: Path, source: bytes) -> Iterator[mmap.mmap]:
+    path = tmp_path / "source"
+    path.write_bytes(source)
+    with path.open("rb") as file:
+        yield mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def test_a_mapped_source_can_be_closed(mapped: mmap.mmap) -> None:
+    index = SourceIndex.build(mapped)
+    window = encode_window(index, mapped[100:90_000])
+    assert decode_window(mapped, window, 89_900) == mapped[100:90_000]
+    with pytest.raises(BufferError):
+        mapped.close()
+    index.close()
+    index.close()
+    with pytest.raises(ValueError, match=r"closed|released"):
+        encode_window(index, b"x")
+    with pytest.raises(ValueError, match=r"closed|released"):
+        index.similarity(b"x")
+    mapped.close()
+
+
+def test_streams_hold_their_source(mapped: mmap.mmap) -> None:
+    index = SourceIndex.build(mapped)
+    encoder = Encoder(index)
+    with pytest.raises(BufferError):
+        index.close()
+    delta = encoder.update(mapped[:5000]) + encoder.finish()
+    index.close()
+    decoder = Decoder(mapped, 5000)
+    with pytest.raises(BufferError):
+        mapped.close()
+    assert decoder.update(delta) == mapped[:5000]
+    decoder.finish()
+    mapped.close()
+
+
+def test_a_damaged_index_costs_only_size(source: bytes) -> None:
+    rng = random.Random(1)
+    target = source[10:600_000] + rng.randbytes(1000) + source[500_000:1_000_000]
+    for damage in (rng.randbytes, lambda size: b"\xff" * size, lambda size: b"\x01\0\0\0" * (size // 4)):
+        index = SourceIndex.build(source)
+        index._memory[64:] = damage(index.nbytes - 64)
+        assert decode_window(source, encode_window(index, target), len(target)) == target
+
+
+def test_an_index_of_something_else_is_refused(source: bytes) -> None:
+    index = SourceIndex.build(source)
+    for at in (0, 8, 12, 16, 32):  # magic, version, byte order, source size, stride
+        index._memory[at] ^= 1
+        with pytest.raises(Exception, match="VCD_E_INDEX"):
+            encode_window(index, b"x")
+        index._memory[at] ^= 1
+    assert encode_window(index, b"x")
+
+
+def test_one_index_many_threads(source: bytes) -> None:
+    index = SourceIndex.build(source, seed=3)
+    targets = [source[i * 1000 : i * 1000 + 700_000] + bytes([i]) * 50 for i in range(16)]
+    expected = [encode_window(index, target) for target in targets]
+    results: dict[int, bytes] = {}
+
+    def work(number: int) -> None:
+        window = encode_window(index, targets[number])
+        assert decode_window(source, window, len(targets[number])) == targets[number]
+        results[number] = window
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [results[number] for number in range(16)] == expected
+
+
+def test_one_stream_two_threads_is_an_error(source: bytes) -> None:
+    """The second caller gets RuntimeError as long as the first is inside; the stream goes on unharmed."""
+    index = SourceIndex.build(source)
+    encoder = Encoder(index)
+    target = random.Random(4).randbytes(1 << 20) * 24
+    inside = threading.Event()
+    delta = []
+
+    def first() -> None:
+        inside.set()
+        delta.append(encoder.update(target))
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    inside.wait()
+    refused = 0
+    while thread.is_alive() and not refused:
+        try:
+            encoder.update(b"")
+        except RuntimeError:
+            refused += 1
+    thread.join()
+    assert refused
+    assert decode(source, delta[0] + encoder.finish()) == target

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import random
+import zlib
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dgproxy.codec.delta import (
+    FILE_HEADER,
+    WINDOW_MAX,
+    CorruptDelta,
+    Decoder,
+    Encoder,
+    SourceIndex,
+    decode_window,
+    encode_window,
+)
+from tests.codec import rfc3284
+from tests.codec.material import decode, encode, pieces, versions
+
+relaxed = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+
+
+@relaxed
+@given(versions(), st.integers(1, 20000), st.integers(1, 9000), st.integers(0, 2**32))
+def test_any_chunking_gives_the_same_delta_and_the_same_bytes(
+    pair: tuple[bytes, bytes], window_size: int, most: int, seed: int
+) -> None:
+    source, target = pair
+    cuts = random.Random(seed)
+    index = SourceIndex.build(source)
+    encoder = Encoder(index, window_size)
+    delta = b"".join([encoder.update(piece) for piece in pieces(target, cuts, most)]) + encoder.finish()
+    windows = [
+        encode_window(index, target[at : at + window_size]) for at in range(0, len(target), window_size)
+    ]
+    assert delta == FILE_HEADER + (b"".join(windows) or encode_window(index, b""))
+    decoder = Decoder(source, len(target))
+    assert b"".join([decoder.update(piece) for piece in pieces(delta, cuts, most)]) == target
+    decoder.finish()
+    assert rfc3284.decode(source, delta, len(target)) == target
+
+
+def test_byte_by_byte() -> None:
+    source = random.Random(3).randbytes(5000)
+    target = source[:1000] + b"new" * 30 + bytes(300) + source[900:]
+    index = SourceIndex.build(source)
+    encoder = Encoder(index, 1500)
+    delta = b"".join(encoder.update(target[i : i + 1]) for i in range(len(target))) + encoder.finish()
+    assert decode(source, delta) == target
+    decoder = Decoder(source, len(target))
+    assert b"".join(decoder.update(delta[i : i + 1]) for i in range(len(delta))) == target
+    decoder.finish()
+
+
+@pytest.mark.parametrize("target", [b"", b"x", bytes(15), bytes(16), bytes(100_000), b"0123456789abcde"])
+@pytest.mark.parametrize("source", [b"", b"x", b"0123456789abcdef", bytes(4096)])
+def test_small_and_constant(source: bytes, target: bytes) -> None:
+    delta = encode(source, target)
+    assert decode(source, delta) == target
+    assert rfc3284.decode(source, delta, len(target)) == target
+
+
+def test_without_an_index_nothing_is_copied() -> None:
+    target = random.Random(1).randbytes(3000)
+    window = encode_window(None, target)
+    assert len(window) > 3000
+    assert window[0] == 4  # Adler-32, no source segment
+    assert decode_window(b"", window, 3000) == target
+
+
+def test_the_window_is_what_the_wire_rules_ask_for() -> None:
+    source = random.Random(1).randbytes(1 << 20)
+    target = source[600_000:700_000] + b"!" + source[650_000:660_000]
+    index = SourceIndex.build(source)
+    window = rfc3284.Bytes(encode_window(index, target))
+    assert window.byte() == 5  # source segment and Adler-32
+    assert (window.integer(), window.integer(64)) == (100_000, 600_000)  # no wider than the copies
+    encoding = window.integer()
+    assert len(window) == encoding
+    assert window.integer() == len(target)
+    assert window.byte() == 0
+    window.take(3)  # the three section sizes, one byte each
+    assert int.from_bytes(window.take(4), "big") == zlib.adler32(target)
+
+
+def test_largest_window() -> None:
+    source = random.Random(1).randbytes(1 << 20)
+    index = SourceIndex.build(source)
+    target = source * 16
+    window = encode_window(index, target)
+    assert len(target) == WINDOW_MAX
+    assert decode_window(source, window, WINDOW_MAX) == target
+    with pytest.raises(ValueError, match="VCD_E_ARGUMENT"):
+        encode_window(index, target + b"x")
+
+
+def test_decode_into_a_buffer() -> None:
+    window = encode_window(None, b"hello")
+    room = bytearray(b"........")
+    view = decode_window(b"", window, 5, room)
+    assert view == b"hello"
+    assert room == b"hello..."
+    with pytest.raises(ValueError, match="out has 4 bytes"):
+        decode_window(b"", window, 5, bytearray(4))
+    with pytest.raises((BufferError, ValueError)):
+        decode_window(b"", window, 5, b"readonly")
+
+
+@pytest.mark.parametrize("length", [0, 4, 6])
+def test_window_of_another_length(length: int) -> None:
+    with pytest.raises(CorruptDelta) as caught:
+        decode_window(b"", encode_window(None, b"hello"), length)
+    assert caught.value.code == "VCD_E_LENGTH"
+
+
+def test_output_limit() -> None:
+    delta = encode(b"", b"x" * 1000, 100)
+    assert decode(b"", delta, 1000) == b"x" * 1000
+    with pytest.raises(CorruptDelta) as caught:
+        decode(b"", delta, 999)
+    assert caught.value.code == "VCD_E_OUTPUT_LIMIT"
+
+
+def test_streams_end_once() -> None:
+    encoder = Encoder(None)
+    delta = encoder.update(b"abc") + encoder.finish()
+    with pytest.raises(RuntimeError):
+        encoder.update(b"d")
+    with pytest.raises(RuntimeError):
+        encoder.finish()
+    encoder.close()
+    decoder = Decoder(b"", 3)
+    assert decoder.update(delta) == b"abc"
+    decoder.finish()
+    with pytest.raises(RuntimeError):
+        decoder.finish()
+    with pytest.raises(RuntimeError):
+        decoder.update(b"d")
+    decoder.close()
+
+
+def test_a_failed_decoder_stays_failed() -> None:
+    decoder = Decoder(b"", 10)
+    with pytest.raises(CorruptDelta):
+        decoder.update(b"nonsense")
+    with pytest.raises(RuntimeError, match="VCD_E_STATE"):
+        decoder.update(FILE_HEADER)
+
+
+@pytest.mark.parametrize("size", [0, WINDOW_MAX + 1])
+def test_window_size_out_of_range(size: int) -> None:
+    with pytest.raises(ValueError, match="VCD_E_ARGUMENT"):
+        Encoder(None, size)
+
+
+def test_windows_come_one_at_a_time() -> None:
+    delta = encode(b"", random.Random(2).randbytes(10_000), 1000)
+    decoder = Decoder(b"", 10_000)
+    assert [len(window) for window in decoder.windows(delta)] == [1000] * 10
