@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+/** What the SDK throws, as far as we look at it. */
+interface Failure {
+  name?: string;
+  message?: string;
+  $metadata?: { httpStatusCode?: number; requestId?: string };
+}
+
+const SENTENCES: Record<string, string> = {
+  InvalidAccessKeyId: "The server does not know this access key.",
+  SignatureDoesNotMatch: "The secret does not belong to this access key.",
+  AccessDenied: "The server refused: these keys may not do this.",
+  RequestTimeTooSkewed: "This computer's clock differs from the server's by more than 15 minutes.",
+  NoSuchBucket: "This bucket does not exist any more.",
+  NoSuchKey: "This object does not exist any more.",
+  NotFound: "It does not exist any more.",
+  BucketAlreadyExists: "A bucket with this name exists already.",
+  BucketAlreadyOwnedByYou: "A bucket with this name exists already.",
+  BucketNotEmpty: "The bucket still holds objects. Delete them first.",
+  EntityTooLarge: "The file is larger than the server accepts.",
+  SlowDown: "The server is busy. Try again in a moment.",
+};
+
+/** One plain sentence for anything that was thrown on the way to `endpoint`. */
+export function explain(thrown: unknown, endpoint: string): string {
+  const { name = "", message = "", $metadata } = (thrown ?? {}) as Failure;
+  const known = SENTENCES[name];
+  if (known !== undefined) return known;
+  const status = $metadata?.httpStatusCode;
+  if (status === undefined) {
+    // Browsers tell a page no more than this about a connection that failed or an answer it may not read.
+    const unreachable = name === "TypeError" || name === "NetworkError" || name === "TimeoutError";
+    return unreachable ? `${endpoint} does not answer. Is the server running?` : message || "Something failed.";
+  }
+  const request = $metadata?.requestId === undefined ? "" : ` (request ${$metadata.requestId})`;
+  return `${message || name || "The server answered with an error."} [${status}]${request}`;
+}
+
+/** Somebody cancelled: nothing to report. */
+export function isAbort(thrown: unknown): boolean {
+  return (thrown as Failure | null)?.name === "AbortError";
+}
