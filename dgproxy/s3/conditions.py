@@ -6,10 +6,22 @@ HTTP dates have whole seconds, so it counts rounded down). Precedence is RFC 911
 of a conditional write is the engine's; here a `WriteCondition` is only read and judged.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+from dgproxy.s3 import dates
+from dgproxy.s3.errors import S3Error
 
 __all__ = ["WriteCondition", "check_copy_source", "check_read", "if_range", "write_condition"]
+
+# RFC 9110, section 8.8.3, and the bare etag that many clients send instead. Takes linear time on any input.
+_ETAG: Final = re.compile(r'"([^"]*)"|([^",\s]+)')
+
+_COPY_PREFIX: Final = "x-amz-copy-source-"
+#: Conditions on DELETE that only directory buckets have.
+_DIRECTORY_BUCKETS: Final = ("x-amz-if-match-last-modified-time", "x-amz-if-match-size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,29 +36,110 @@ class WriteCondition:
 
     def check(self, current: str | None) -> None:
         """Judge the current etag, None for no object. Raises S3Error PreconditionFailed, NoSuchKey."""
+        if self.absent:
+            if current is not None:
+                raise _failed("If-None-Match")
+        elif current is None:
+            raise S3Error("NoSuchKey")
+        elif self.etag not in (None, current):
+            raise _failed("If-Match")
 
 
 def check_read(headers: Mapping[str, str], etag: str, modified: int) -> None:
-    """If-Match, If-None-Match, If-Modified-Since and If-Unmodified-Since of a GET or HEAD.
+    """Judge If-Match, If-None-Match, If-Modified-Since and If-Unmodified-Since of a GET or HEAD.
 
     Raises S3Error: PreconditionFailed, NotModified.
     """
-    raise NotImplementedError
+    _check_unchanged(headers, etag, modified, "")
+    if not _is_new(headers, etag, modified, ""):
+        # The cache entry is freshened by these (RFC 9110, section 15.4.5).
+        raise S3Error(
+            "NotModified", headers={"ETag": f'"{etag}"', "Last-Modified": dates.http_date(modified)}
+        )
 
 
 def check_copy_source(headers: Mapping[str, str], etag: str, modified: int) -> None:
-    """x-amz-copy-source-if-… of a copy. Raises S3Error PreconditionFailed."""
-    raise NotImplementedError
+    """Judge x-amz-copy-source-if-… of a copy, where nothing new is a failure too.
+
+    Raises S3Error PreconditionFailed.
+    """
+    _check_unchanged(headers, etag, modified, _COPY_PREFIX)
+    if not _is_new(headers, etag, modified, _COPY_PREFIX):
+        name = "if-none-match" if _COPY_PREFIX + "if-none-match" in headers else "if-modified-since"
+        raise _failed(_COPY_PREFIX + name)
 
 
 def if_range(headers: Mapping[str, str], etag: str, modified: int) -> bool:
     """Say whether a Range header counts: there is no If-Range, or it names the current object."""
-    raise NotImplementedError
+    validator = headers.get("if-range")
+    if validator is None:
+        return True
+    date = dates.parse_http_date(validator)
+    if date is not None:
+        return date == _seconds(modified)
+    # Weak etags never match here (RFC 9110, section 13.1.5).
+    return not validator.strip().startswith("W/") and _matches(validator, etag)
 
 
-def write_condition(headers: Mapping[str, str]) -> WriteCondition | None:
-    """Read the condition of PutObject, CompleteMultipartUpload or DeleteObject.
+def write_condition(headers: Mapping[str, str], *, deleting: bool = False) -> WriteCondition | None:
+    """Read the condition of PutObject, CopyObject or CompleteMultipartUpload, or `deleting` of DeleteObject.
 
-    Raises S3Error NotImplemented for the forms S3 does not have on writes.
+    Raises S3Error NotImplemented for the forms S3 does not have on writes: a condition that was asked for is
+    never ignored.
     """
-    raise NotImplementedError
+    refused = [
+        name for name in ("if-modified-since", "if-unmodified-since", *_DIRECTORY_BUCKETS) if name in headers
+    ]
+    match, none_match = headers.get("if-match"), headers.get("if-none-match")
+    if none_match is not None and (deleting or match is not None or none_match.strip() != "*"):
+        refused.append("if-none-match")
+    etags = [] if match is None else _etags(match)
+    if match is not None and (len(etags) != 1 or (etags[0] == "*" and not deleting)):
+        refused.append("if-match")
+    if refused:
+        raise S3Error("NotImplemented", extra={"Header": refused[0]})
+    if none_match is not None:
+        return WriteCondition(absent=True)
+    if etags:
+        return WriteCondition(absent=False, etag=None if etags[0] == "*" else etags[0])
+    return None
+
+
+def _check_unchanged(headers: Mapping[str, str], etag: str, modified: int, prefix: str) -> None:
+    """If-Match, or without it If-Unmodified-Since."""
+    match = headers.get(prefix + "if-match")
+    if match is not None:
+        if not _matches(match, etag):
+            raise _failed(prefix + "if-match" if prefix else "If-Match")
+        return
+    date = dates.parse_http_date(headers.get(prefix + "if-unmodified-since", ""))
+    if date is not None and _seconds(modified) > date:
+        raise _failed(prefix + "if-unmodified-since" if prefix else "If-Unmodified-Since")
+
+
+def _is_new(headers: Mapping[str, str], etag: str, modified: int, prefix: str) -> bool:
+    """If-None-Match, or without it If-Modified-Since."""
+    none_match = headers.get(prefix + "if-none-match")
+    if none_match is not None:
+        return not _matches(none_match, etag)
+    date = dates.parse_http_date(headers.get(prefix + "if-modified-since", ""))
+    return date is None or _seconds(modified) > date
+
+
+def _matches(header: str, etag: str) -> bool:
+    etags = _etags(header)
+    return "*" in etags or etag in etags
+
+
+def _etags(header: str) -> list[str]:
+    """Take an etag list apart; `W/` and quotes go: clients write them at will, S3 compares without."""
+    found = (quoted or bare for quoted, bare in _ETAG.findall(header))
+    return [etag for etag in found if etag != "W/"]
+
+
+def _seconds(milliseconds: int) -> int:
+    return milliseconds - milliseconds % 1000
+
+
+def _failed(condition: str) -> S3Error:
+    return S3Error("PreconditionFailed", extra={"Condition": condition})

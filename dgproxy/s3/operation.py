@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Self
-from urllib.parse import unquote_to_bytes
 
+from dgproxy.s3 import uri
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.names import check_bucket, check_key
 
@@ -177,7 +177,6 @@ _OBJECT: Final[_Table] = {
 
 # A version id as S3 makes them; one of another shape never existed anywhere.
 _VERSION_ID: Final = re.compile(r"[A-Za-z0-9._-]{32,1024}")
-_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def parse(method: str, raw_target: str, headers: Mapping[str, str], *, domain: str | None = None) -> Request:
@@ -190,7 +189,7 @@ def parse(method: str, raw_target: str, headers: Mapping[str, str], *, domain: s
     MethodNotAllowed, NotImplemented; for OPTIONS, BadRequest and AccessForbidden.
     """
     raw_path, raw_query = _split(raw_target)
-    path = _decode(raw_path)
+    path = uri.decode(raw_path)
     query = _query(raw_query)
     host_bucket = _bucket_of_host(headers.get("host", ""), domain)
     if host_bucket is None:
@@ -236,12 +235,9 @@ def parse_copy_source(value: str) -> CopySource:
     Raises S3Error: InvalidArgument, NoSuchVersion, InvalidBucketName, KeyTooLongError.
     """
     path, marker, version = value.partition("?versionId=")
-    raw = _bytes(path)
-    if raw is None or _BAD_ESCAPE.search(raw):
-        raise _invalid_argument("x-amz-copy-source", value, "Invalid copy source encoding.")
     try:
-        source = unquote_to_bytes(raw.replace(b"+", b" ")).decode()
-    except UnicodeDecodeError as error:
+        source = uri.decode(path.replace("+", " "))
+    except S3Error as error:
         raise _invalid_argument("x-amz-copy-source", value, "Invalid copy source encoding.") from error
     if marker:
         _check_version(version)
@@ -265,31 +261,13 @@ def _split(raw_target: str) -> tuple[str, str]:
     return path or "/", query
 
 
-def _bytes(text: str) -> bytes | None:
-    """Give the bytes that came over the wire, None for text that never did."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return None
-
-
-def _decode(raw_path: str) -> str:
-    raw = _bytes(raw_path)
-    if raw is None or _BAD_ESCAPE.search(raw):
-        raise S3Error("InvalidURI", extra={"URI": raw_path})
-    try:
-        return unquote_to_bytes(raw).decode()
-    except UnicodeDecodeError as error:
-        raise S3Error("InvalidURI", extra={"URI": raw_path}) from error
-
-
 def _query(raw_query: str) -> dict[str, str]:
     """Decode the parameters, the first of each name; `+` is a space as in forms."""
     query: dict[str, str] = {}
     for pair in raw_query.split("&"):
         if pair:
             name, _, value = pair.partition("=")
-            query.setdefault(_decode(name.replace("+", " ")), _decode(value.replace("+", " ")))
+            query.setdefault(uri.decode(name.replace("+", " ")), uri.decode(value.replace("+", " ")))
     return query
 
 

@@ -13,23 +13,51 @@ What a key may do is not decided here, and secrets come from the caller. Amazon 
 "Authenticating Requests (AWS Signature Version 4)".
 """
 
+import hashlib
+import hmac
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from dgproxy.s3 import uri
+from dgproxy.s3.claim import ALGORITHM, Claim, has_credentials, read_claim
+from dgproxy.s3.errors import S3Error
 
 __all__ = ["Authentication", "ChunkSigner", "authenticate", "has_credentials"]
+
+_TERMINAL: Final = "aws4_request"
+_MAX_SKEW: Final = timedelta(minutes=15)
+_EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
+
+_SPACES: Final = re.compile(r"[ \t]+")
 
 
 class ChunkSigner:
     """The chain of signatures in an aws-chunked body: each one signs its chunk and the one before it."""
 
-    def __init__(self, signing_key: bytes, timestamp: str, scope: str, seed: str) -> None: ...
+    def __init__(self, signing_key: bytes, timestamp: str, scope: str, seed: str) -> None:
+        """`seed` is the request's own signature."""
+        self._key = signing_key
+        self._head = f"{timestamp}\n{scope}\n"
+        self._previous = seed
 
     def verify_chunk(self, sha256: str, signature: str) -> None:
         """Check the next chunk, given the hex SHA-256 of its data. Raises S3Error SignatureDoesNotMatch."""
+        self._verify(f"{ALGORITHM}-PAYLOAD\n", f"{_EMPTY_SHA256}\n{sha256}", signature)
 
     def verify_trailer(self, sha256: str, signature: str) -> None:
         """Check the trailer, last. Raises S3Error SignatureDoesNotMatch."""
+        self._verify(f"{ALGORITHM}-TRAILER\n", sha256, signature)
+
+    def _verify(self, kind: str, rest: str, signature: str) -> None:
+        string_to_sign = f"{kind}{self._head}{self._previous}\n{rest}"
+        expected = _sign(self._key, string_to_sign.encode()).hex()
+        if not _equal(expected, signature):
+            raise S3Error("SignatureDoesNotMatch", extra={"SignatureProvided": signature})
+        self._previous = expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +81,6 @@ class Authentication:
         return ChunkSigner(self.signing_key, self.timestamp, self.scope, self.signature)
 
 
-def has_credentials(headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
-    """Say whether the request claims to be signed, by an Authorization header or as a presigned URL."""
-    raise NotImplementedError
-
-
 def authenticate(
     method: str,
     raw_path: str,
@@ -74,7 +97,173 @@ def authenticate(
     secret, None for an unknown key; `now` is timezone-aware.
 
     Raises S3Error: AccessDenied, AuthorizationHeaderMalformed, AuthorizationQueryParametersError,
-    InvalidAccessKeyId, InvalidArgument, InvalidRequest, InvalidToken, RequestTimeTooSkewed,
+    InvalidAccessKeyId, InvalidArgument, InvalidRequest, InvalidToken, InvalidURI, RequestTimeTooSkewed,
     SignatureDoesNotMatch.
     """
-    raise NotImplementedError
+    canonical_headers = _canonical_headers(headers)
+    pairs = uri.query_pairs(raw_query)
+    claim = read_claim(canonical_headers, uri.first_values(pairs))
+
+    _check_scope(claim, region)
+    _check_time(claim, now)
+    access_key = claim.credential.access_key
+    secret = secret_of(access_key)
+    if secret is None:
+        raise S3Error("InvalidAccessKeyId", extra={"AWSAccessKeyId": access_key})
+    signed = claim.signed_headers.split(";")
+    _check_all_signed(canonical_headers, signed)
+
+    canonical_request = "\n".join(
+        (
+            method,
+            # S3 signs the key, not the client's way to spell it: decoded and encoded once, never normalised.
+            uri.encode(uri.unescape(raw_path), safe="/"),
+            _canonical_query(pairs),
+            *(f"{name}:{canonical_headers.get(name, '')}" for name in signed),
+            "",
+            claim.signed_headers,
+            claim.content_sha256,
+        )
+    )
+    digest = hashlib.sha256(uri.wire_bytes(canonical_request)).hexdigest()
+    scope = "/".join(claim.credential[1:])
+    string_to_sign = f"{ALGORITHM}\n{claim.timestamp}\n{scope}\n{digest}"
+    signing_key = _signing_key(secret, *claim.credential[1:])
+    if not _equal(_sign(signing_key, uri.wire_bytes(string_to_sign)).hex(), claim.signature):
+        raise _mismatch(claim, canonical_request, string_to_sign)
+    return Authentication(
+        access_key=access_key,
+        scope=scope,
+        timestamp=claim.timestamp,
+        content_sha256=claim.content_sha256,
+        signature=claim.signature,
+        signing_key=signing_key,
+        presigned=claim.expires is not None,
+    )
+
+
+# -- what must hold of a claim -------------------------------------------------------------------------------
+
+
+def _check_scope(claim: Claim, region: str | None) -> None:
+    _, date, claimed_region, service, terminal = claim.credential
+    if terminal != _TERMINAL:
+        raise claim.malformed(f'incorrect terminal "{terminal}". This endpoint uses "{_TERMINAL}".')
+    if service != "s3":
+        raise claim.malformed(f'incorrect service "{service}". This endpoint belongs to "s3".')
+    if date != claim.timestamp[:8]:
+        raise claim.malformed(
+            f'Invalid credential date "{date}". This date is not the same as X-Amz-Date: '
+            f'"{claim.timestamp[:8]}".'
+        )
+    if region is not None and claimed_region != region:
+        raise claim.malformed(
+            f"the region '{claimed_region}' is wrong; expecting '{region}'", extra={"Region": region}
+        )
+
+
+def _check_time(claim: Claim, now: datetime) -> None:
+    server_time = {"ServerTime": _iso8601(now)}
+    age = now - claim.signed_at
+    if claim.expires is None:
+        if abs(age) > _MAX_SKEW:
+            raise S3Error(
+                "RequestTimeTooSkewed",
+                extra={
+                    "RequestTime": claim.timestamp,
+                    **server_time,
+                    "MaxAllowedSkewMilliseconds": str(_MAX_SKEW // timedelta(milliseconds=1)),
+                },
+            )
+    elif age > timedelta(seconds=claim.expires):
+        raise S3Error(
+            "AccessDenied",
+            "Request has expired",
+            extra={
+                "X-Amz-Expires": str(claim.expires),
+                "Expires": _iso8601(claim.signed_at + timedelta(seconds=claim.expires)),
+                **server_time,
+            },
+        )
+    elif -age > _MAX_SKEW:
+        raise S3Error("AccessDenied", "Request is not valid yet", extra=server_time)
+
+
+def _iso8601(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _check_all_signed(headers: Mapping[str, str], signed: Sequence[str]) -> None:
+    """Require a signature over Host and every x-amz- header: what S3 acts on may not be added on the way.
+
+    x-amz-content-sha256 needs none: its value is the canonical request's last line.
+    """
+    unsigned = [
+        name
+        for name in headers
+        if name.startswith("x-amz-") and name != "x-amz-content-sha256" and name not in signed
+    ]
+    if "host" not in signed:
+        unsigned.insert(0, "host")
+    if unsigned:
+        raise S3Error(
+            "AccessDenied",
+            "There were headers present in the request which were not signed",
+            extra={"HeadersNotSigned": ", ".join(unsigned)},
+        )
+
+
+# -- the canonical request -----------------------------------------------------------------------------------
+
+
+def _canonical_headers(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Lower names, trim and collapse white space, join the values of a repeated header by ','."""
+    canonical: dict[str, str] = {}
+    for name, value in headers:
+        lowered = name.lower()
+        trimmed = _SPACES.sub(" ", value).strip(" ")
+        canonical[lowered] = f"{canonical[lowered]},{trimmed}" if lowered in canonical else trimmed
+    return canonical
+
+
+def _canonical_query(pairs: Sequence[tuple[bytes, bytes]]) -> str:
+    encoded = sorted(
+        (uri.encode(name), uri.encode(value)) for name, value in pairs if name != b"X-Amz-Signature"
+    )
+    return "&".join(f"{name}={value}" for name, value in encoded)
+
+
+# -- the signature -------------------------------------------------------------------------------------------
+
+
+def _sign(key: bytes, message: bytes) -> bytes:
+    return hmac.digest(key, message, "sha256")
+
+
+@lru_cache(maxsize=256)  # one entry per access key, day and region: without it, four more HMACs a request
+def _signing_key(secret: str, *scope: str) -> bytes:
+    key = f"AWS4{secret}".encode()
+    for part in scope:
+        key = _sign(key, uri.wire_bytes(part))
+    return key
+
+
+def _equal(expected: str, given: str) -> bool:
+    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
+
+
+def _mismatch(claim: Claim, canonical_request: str, string_to_sign: str) -> S3Error:
+    def dump(text: str) -> str:
+        return uri.wire_bytes(text).hex(" ")
+
+    return S3Error(
+        "SignatureDoesNotMatch",
+        extra={
+            "AWSAccessKeyId": claim.credential.access_key,
+            "StringToSign": string_to_sign,
+            "SignatureProvided": claim.signature,
+            "StringToSignBytes": dump(string_to_sign),
+            "CanonicalRequest": canonical_request,
+            "CanonicalRequestBytes": dump(canonical_request),
+        },
+    )
