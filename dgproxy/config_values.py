@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How the text of a setting becomes its value: one pure function a kind of value.
+
+Each takes what a source gave (text from the environment and the command line, any TOML type from the file)
+or a finished value, and returns the value or raises ValueError with a reason that fits behind
+"setting = value (place): ". The reasons for credentials never quote them. Which setting is of which kind is
+said in `config`.
+"""
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pydantic import SecretStr
+
+from dgproxy.s3.errors import S3Error
+from dgproxy.s3.names import check_bucket
+
+_UNITS: Final = {
+    "": 1,
+    "b": 1,
+    **{f"{letter}ib": 1 << 10 * power for power, letter in enumerate("kmgt", 1)},
+    **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)},
+}
+
+
+class ListenAddress(NamedTuple):
+    """Where to listen: a name or address, without brackets, and a port, 0 for any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def not_a_boolean(value: object) -> object:
+    """Refuse TOML's true where a number belongs: Python would take it for 1."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 - see _text
+    return value
+
+
+def listen_address(value: object) -> ListenAddress:
+    """Take "host:port" apart; an IPv6 address stands in brackets."""
+    if isinstance(value, ListenAddress):
+        return value
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([\w.-]+)):(\d{1,5})", _text(value), re.ASCII)
+    if found is None:
+        raise ValueError("must be host:port, such as 127.0.0.1:9000, [::1]:9000 or 0.0.0.0:9000")
+    port = int(found[3])
+    if port > 65534:
+        raise ValueError("the port must be at most 65534: the browser UI takes the one above it")
+    return ListenAddress(found[1] or found[2], port)
+
+
+def bucket_name(value: object) -> str:
+    """Check a name that S3 lets a bucket be created with."""
+    name = _text(value)
+    try:
+        check_bucket(name, creating=True)
+    except S3Error as error:
+        raise ValueError(
+            "is not a name S3 allows: 3 to 63 lower-case letters, digits, hyphens and single dots, a letter "
+            "or digit at both ends, not an IP address, none of the prefixes and suffixes that AWS reserves"
+        ) from error
+    return name
+
+
+def access_key(value: object) -> str:
+    """Check an access key id: nothing in it may end a Credential in an Authorization header."""
+    text = _text(value)
+    if not re.fullmatch(r"[\w.+@-]{1,128}", text, re.ASCII):
+        raise ValueError("must have 1 to 128 letters, digits or any of _ . + @ -")
+    return text
+
+
+def secret(value: object) -> SecretStr:
+    """Check a secret key. A space in it is nearly always a slip of quoting, so it is refused, not trimmed."""
+    if isinstance(value, SecretStr):
+        return value
+    text = _text(value)
+    if not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("must have printable ASCII characters only, without spaces or line ends")
+    return SecretStr(text)
+
+
+def size(value: object) -> object:
+    """Turn "5 GiB" into bytes; a number counts bytes already."""
+    if not isinstance(value, str):
+        return not_a_boolean(value)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", value.strip().lower(), re.ASCII)
+    if found is None or found[2] not in _UNITS:
+        raise ValueError("must be a number of bytes, or one with KiB, MiB, GiB, TiB (or KB, MB, GB, TB)")
+    return int(Decimal(found[1]) * _UNITS[found[2]])
+
+
+def suffixes(value: object) -> tuple[str, ...]:
+    """Make a list, or text with commas or spaces between, into lower-case suffixes without repetition."""
+    each = value if isinstance(value, list | tuple) else _text(value).replace(",", " ").split()
+    found = tuple(dict.fromkeys(_text(one).lower() for one in each))
+    for suffix in found:
+        if not suffix or "/" in suffix or suffix != suffix.strip():
+            raise ValueError(f"{suffix!r} can't be the end of a file name")
+        if "*" in suffix and found != ("*",):
+            raise ValueError("'*' is every name, and stands alone; suffixes such as .zip have no wildcards")
+    return found
+
+
+def directory(value: object) -> Path:
+    """Make a path; a leading ~ is the home directory, which no shell has replaced in a file."""
+    text = str(value) if isinstance(value, Path) else _text(value)
+    if not text or "\0" in text:
+        raise ValueError("must be the path of a directory")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError("there is no such home directory") from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text")  # noqa: TRY004 - pydantic reports a ValueError, and lets a TypeError through
+    return value

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The life of one worker process, from the fork to its exit code.
+
+Promises: it dies with its supervisor, however that ends; it says when it serves, or in one line why it can't;
+SIGTERM lets requests under way finish for `GRACE` seconds, a second one cuts them off at once, and both leave
+through every `async with` that is open.
+
+What a worker serves is the coroutine it is given; how many there are, and what follows from their end, is for
+`supervisor`.
+"""
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Final, NoReturn
+
+import structlog
+import uvloop
+
+from dgproxy.config import Settings, StartError
+from dgproxy.listen import Ports
+from dgproxy.logs import get_logger
+from dgproxy.storage.errors import StorageError
+
+__all__ = ["GRACE", "READY", "Serve", "live"]
+
+#: serve(settings, sockets, ui_sockets, ready, stop): accepts on the sockets, calls `ready` when it does, and
+#: after `stop` is set stops accepting, lets its requests finish, and returns.
+Serve = Callable[
+    [Settings, list[socket.socket], list[socket.socket], Callable[[], None], asyncio.Event], Awaitable[None]
+]
+
+#: Seconds for the requests under way when the server is stopped.
+GRACE: Final = 30.0
+
+#: What a worker writes to its supervisor once it serves; anything else is the reason why it can't.
+READY: Final = b"\n"
+
+_PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
+
+_log = get_logger()
+
+
+def live(settings: Settings, serve: Serve, ports: Ports, number: int, supervisor: int, pipe: int) -> NoReturn:
+    """Be worker `number` of the process `supervisor` and exit; `pipe` carries what it says, and stays open.
+
+    Called right after the fork, with SIGTERM and SIGINT blocked.
+    """
+    code = 1
+    try:
+        _part_from(supervisor)
+        structlog.contextvars.bind_contextvars(worker=number)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            code = runner.run(_serve(settings, serve, ports, lambda said: os.write(pipe, said)))
+    except BaseException:  # noqa: BLE001 - the process ends here, and nobody above could report it
+        _log.exception("worker failed")
+    finally:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)  # the rest of this call stack and all exit handlers are the supervisor's
+
+
+def _part_from(supervisor: int) -> None:
+    """Leave the supervisor's signal handling behind, and die when it does."""
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != supervisor:  # it died before the call above
+        os._exit(1)
+    signal.set_wakeup_fd(-1)
+    # Ctrl-C reaches the whole process group: the supervisor's SIGTERM is the one word that counts here.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+
+
+async def _serve(settings: Settings, serve: Serve, ports: Ports, say: Callable[[bytes], object]) -> int:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    serving = False
+
+    def ready() -> None:
+        nonlocal serving
+        serving = True
+        say(READY)
+
+    def terminate() -> None:
+        if not limit.expired():
+            limit.reschedule(loop.time() + (GRACE if serving and not stop.is_set() else 0))
+        stop.set()
+
+    failure: Exception | None = None
+    try:
+        async with asyncio.timeout(None) as limit:
+            loop.add_signal_handler(signal.SIGTERM, terminate)
+            await serve(settings, ports.s3, ports.ui, ready, stop)
+    except Exception as error:  # noqa: BLE001 - judged below, when it is known how far the worker had come
+        failure = error
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+    if limit.expired() and serving:
+        _log.warning("requests cut off", exc_info=None if isinstance(failure, TimeoutError) else failure)
+        return 1
+    if stop.is_set() and (failure is None or limit.expired()):
+        return 0
+    if failure is None:
+        _log.error("worker stopped serving although nobody asked it to")
+        return 1
+    reason = _one_line(failure)
+    if serving or reason is None:
+        raise failure
+    say(reason.encode())
+    return 1
+
+
+def _one_line(error: Exception) -> str | None:
+    """Say why a start failed, if that is something an operator can act on; the rest needs a traceback."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return (
+        " ".join(str(error).split())[:1000]
+        if isinstance(error, StartError | StorageError | OSError)
+        else None
+    )

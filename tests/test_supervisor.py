@@ -1,0 +1,364 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The supervisor and its workers as real processes: start, stop, crashes and signals."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+import psutil
+import pytest
+
+from dgproxy import listen
+from dgproxy.config import StartError
+from dgproxy.config_values import ListenAddress
+
+PROJECT = Path(__file__).resolve().parent.parent
+PATIENCE = 20.0
+
+
+class Tiny:
+    """A running `tests.tiny_server`; its output goes to a file."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        listen_addr: str = "127.0.0.1:0",
+        workers: int = 2,
+        fault: str = "",
+        grace: float = 10,
+    ) -> None:
+        self.said = home / "said"
+        settings = json.dumps({"listen_addr": listen_addr, "workers": workers})
+        with self.said.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-W", "error", "-m", "tests.tiny_server", settings, fault],
+                cwd=PROJECT,
+                env=os.environ | {"TINY_GRACE": str(grace)},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def output(self) -> str:
+        return self.said.read_text()
+
+    def started(self) -> Self:
+        self.until(lambda: "started http" in self.output() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.output()
+        return self
+
+    def until(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(0.01)
+
+    @property
+    def urls(self) -> tuple[str, str]:
+        found = re.search(r"^started (\S+) (\S+)$", self.output(), re.MULTILINE)
+        assert found is not None, self.output()
+        return found[1], found[2]
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        s3, ui = (int(url.rpartition(":")[2]) for url in self.urls)
+        return s3, ui
+
+    def workers(self) -> list[psutil.Process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self.process.pid).children()
+            return [each for each in children if each.status() != psutil.STATUS_ZOMBIE]
+        return []
+
+    def ask(self, request: str) -> str:
+        with self.asking(request) as answer:
+            return answer()
+
+    @contextlib.contextmanager
+    def asking(self, request: str) -> Iterator[Callable[[], str]]:
+        """Send a request; what it gives reads the answer, "" when the connection is cut."""
+        with socket.create_connection(("127.0.0.1", self.ports[0]), PATIENCE) as connection:
+            connection.sendall(f"{request}\n".encode())
+
+            def answer() -> str:
+                with contextlib.suppress(ConnectionResetError), connection.makefile() as lines:
+                    return lines.readline().strip()
+                return ""
+
+            yield answer
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        return self.process.wait(PATIENCE)
+
+
+def handlers_at_work() -> None:
+    """Give a request the time to reach its handler."""
+    time.sleep(0.3)
+
+
+# -- start -------------------------------------------------------------------------------------------------
+
+
+def test_start_and_stop(tmp_path: Path) -> None:
+    with Tiny(tmp_path, workers=3) as tiny:
+        tiny.started()
+        workers = {each.pid for each in tiny.workers()}
+        assert len(workers) == 3
+        assert int(tiny.ask("pid").split()[1]) in workers
+        tiny.signal(signal.SIGTERM)
+        assert tiny.wait() == 0
+        assert not [pid for pid in workers if psutil.pid_exists(pid)]
+        lines = tiny.output().splitlines()
+        assert lines[0] == f"claimed by {tiny.process.pid}", "before there is any worker"
+        assert lines[-1] == "released", "after the last worker"
+
+
+def test_both_ports_serve_and_are_neighbours(tmp_path: Path) -> None:
+    with Tiny(tmp_path) as tiny:
+        s3, ui = tiny.started().ports
+        assert ui == s3 + 1
+        for port in (s3, ui):
+            with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+                connection.sendall(b"pid\n")
+                assert connection.recv(100).startswith(b"pid ")
+
+
+def test_not_started_before_every_worker_serves(tmp_path: Path) -> None:
+    with Tiny(tmp_path, fault="silent") as tiny:
+        tiny.until(lambda: len(tiny.workers()) == 2)
+        time.sleep(0.5)
+        assert "started" not in tiny.output()
+        tiny.signal(signal.SIGTERM)
+        assert tiny.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("start-error", "not started: the storage is on fire"),
+        ("os-error", "not started: [Errno 28] No space left on device: '/data'"),
+    ],
+)
+def test_a_start_that_fails_says_why_in_one_line(tmp_path: Path, fault: str, why: str) -> None:
+    with Tiny(tmp_path, fault=fault) as tiny:
+        assert tiny.wait() == 1
+        assert tiny.output().splitlines() == [f"claimed by {tiny.process.pid}", "released", why]
+
+
+def test_a_start_that_fails_for_a_bug_shows_where(tmp_path: Path) -> None:
+    with Tiny(tmp_path, fault="bug", workers=1) as tiny:
+        assert tiny.wait() == 1
+        assert "TypeError: a programmer's mistake" in tiny.output()
+        assert "not started: worker 1 ended with exit code 1" in tiny.output()
+
+
+# -- ports -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("taken", ["S3", "UI"])
+def test_port_in_use(taken: str) -> None:
+    with listen.bind(ListenAddress("127.0.0.1", 0)) as ports:
+        port = ports.s3[0].getsockname()[1] - (1 if taken == "UI" else 0)
+        with pytest.raises(StartError, match="another program uses this port") as refused:  # noqa: SIM117
+            with listen.bind(ListenAddress("127.0.0.1", port)):
+                pass
+    assert f"127.0.0.1:{port + (1 if taken == 'UI' else 0)}" in str(refused.value)
+    assert ("UI" in str(refused.value)) == (taken == "UI")
+    with contextlib.closing(socket.socket()) as again:
+        again.bind(("127.0.0.1", port))  # nothing was left open
+
+
+def test_a_second_program_on_the_same_port(tmp_path: Path) -> None:
+    (tmp_path / "second").mkdir()
+    with Tiny(tmp_path) as first:
+        address = first.started().urls[0].removeprefix("http://")
+        with Tiny(tmp_path / "second", listen_addr=address) as second:
+            assert second.wait() == 1
+            assert (
+                f"not started: can't listen on {address}: another program uses this port" in second.output()
+            )
+        assert first.ask("pid")
+
+
+def test_every_address_of_a_name() -> None:
+    with listen.bind(ListenAddress("localhost", 0)) as ports:
+        assert {each.getsockname()[1] for each in ports.s3} == {int(ports.s3_url.rpartition(":")[2])}
+        assert len(ports.s3) == len(ports.ui) == len({each.getsockname()[0] for each in ports.s3})
+        assert ports.s3_url.startswith("http://localhost:")
+        assert ports.only_loopback
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "families"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:", [socket.AF_INET]),
+        ("::1", "http://[::1]:", [socket.AF_INET6]),
+        ("0.0.0.0", "http://localhost:", [socket.AF_INET]),
+        ("::", "http://localhost:", [socket.AF_INET, socket.AF_INET6]),
+    ],
+)
+def test_which_connections_an_address_takes(
+    host: str, url: str, families: list[socket.AddressFamily]
+) -> None:
+    try:
+        with listen.bind(ListenAddress(host, 0)) as ports:
+            port = ports.s3[0].getsockname()[1]
+            assert ports.s3_url == f"{url}{port}"
+            assert ports.only_loopback == (host in ("127.0.0.1", "::1"))
+            for family, loopback in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+                with socket.socket(family) as client:
+                    assert (client.connect_ex((loopback, port)) == 0) == (family in families)
+    except StartError as error:
+        if "no such" in str(error) and ":" in host:
+            pytest.skip("this machine has no IPv6")
+        raise
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [("192.0.2.1", "no such address"), ("no-such-host.invalid", "not known|resolution"), ("x" * 64, "label")],
+)
+def test_addresses_that_cannot_be_listened_on(host: str, why: str) -> None:
+    with pytest.raises(StartError, match=f"can't listen on {host}:0: .*({why})"):  # noqa: SIM117
+        with listen.bind(ListenAddress(host, 0)):
+            pass
+
+
+# -- crashes -----------------------------------------------------------------------------------------------
+
+
+def test_a_dead_worker_is_replaced(tmp_path: Path) -> None:
+    with Tiny(tmp_path) as tiny:
+        before = {each.pid for each in tiny.started().workers()}
+        assert tiny.ask("die") == ""
+        tiny.until(lambda: len(tiny.workers()) == 2 and {each.pid for each in tiny.workers()} != before)
+        assert "was ended by SIGKILL" in tiny.output()
+        assert tiny.ask("pid")
+        tiny.signal(signal.SIGTERM)
+        assert tiny.wait() == 0, "a crash in the past is not a failed stop"
+
+
+def test_replacements_come_ever_more_slowly(tmp_path: Path) -> None:
+    with Tiny(tmp_path, workers=1) as tiny:
+        tiny.started()
+        waits: list[float] = []
+        for _ in range(4):
+            assert tiny.ask("die") == ""
+            tiny.until(lambda: tiny.output().count("worker lost") > len(waits))
+            lines = [json.loads(line) for line in tiny.output().splitlines() if "worker lost" in line]
+            waits.append(lines[-1]["seconds"])
+        assert waits == [0.1, 0.2, 0.4, 0.4]
+
+
+def test_a_worker_that_stops_by_itself_is_replaced(tmp_path: Path) -> None:
+    with Tiny(tmp_path, workers=1) as tiny:
+        before = tiny.started().ask("pid")
+        with tiny.asking("return") as answer:
+            answer()
+        tiny.until(lambda: "nobody asked it to" in tiny.output())
+        assert tiny.ask("pid") != before
+
+
+def test_killed_supervisor_leaves_no_worker(tmp_path: Path) -> None:
+    with Tiny(tmp_path, workers=3) as tiny:
+        workers = tiny.started().workers()
+        tiny.process.kill()
+        gone, alive = psutil.wait_procs(workers, timeout=PATIENCE)
+        assert len(gone) == 3
+        assert not alive
+
+
+# -- stop --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_requests_under_way_are_finished(tmp_path: Path, number: signal.Signals) -> None:
+    with Tiny(tmp_path) as tiny, tiny.started().asking("sleep 1.5") as answer:
+        handlers_at_work()
+        tiny.signal(number)
+        handlers_at_work()
+        with pytest.raises(ConnectionRefusedError):
+            tiny.ask("pid")
+        assert answer().startswith("sleep ")
+        assert tiny.wait() == 0
+
+
+def test_ctrl_c_reaches_the_whole_group(tmp_path: Path) -> None:
+    """A terminal sends SIGINT to the supervisor and to each worker: that is one request to stop, not two."""
+    with Tiny(tmp_path) as tiny, tiny.started().asking("sleep 1") as answer:
+        handlers_at_work()
+        os.killpg(tiny.process.pid, signal.SIGINT)
+        assert answer().startswith("sleep ")
+        assert tiny.wait() == 0
+
+
+def test_the_same_signal_twice_at_once_is_one(tmp_path: Path) -> None:
+    with Tiny(tmp_path) as tiny, tiny.started().asking("sleep 1") as answer:
+        handlers_at_work()
+        tiny.signal(signal.SIGTERM)
+        tiny.signal(signal.SIGINT)
+        assert answer().startswith("sleep ")
+        assert tiny.wait() == 0
+
+
+def test_a_second_signal_cuts_requests_off(tmp_path: Path) -> None:
+    with Tiny(tmp_path) as tiny, tiny.started().asking("sleep 60") as answer:
+        handlers_at_work()
+        tiny.signal(signal.SIGINT)
+        handlers_at_work()
+        tiny.signal(signal.SIGINT)
+        assert answer() == ""
+        assert tiny.wait() == 1
+        assert "handler left" in tiny.output(), "cancelled, so that its blocks are left; not killed"
+        assert "workers killed" not in tiny.output()
+
+
+def test_the_time_for_requests_ends(tmp_path: Path) -> None:
+    with Tiny(tmp_path, grace=0.5) as tiny, tiny.started().asking("sleep 60") as answer:
+        handlers_at_work()
+        tiny.signal(signal.SIGTERM)
+        assert answer() == ""
+        assert tiny.wait() == 1
+        assert "requests cut off" in tiny.output()
+        assert "handler left" in tiny.output()
+
+
+def test_a_worker_that_will_not_leave_is_killed(tmp_path: Path) -> None:
+    with Tiny(tmp_path, grace=0.5, fault="stubborn") as tiny, tiny.started().asking("sleep 60"):
+        handlers_at_work()
+        tiny.signal(signal.SIGTERM)
+        assert tiny.wait() == 1
+        assert "workers killed" in tiny.output()
+
+
+def test_no_replacement_while_stopping(tmp_path: Path) -> None:
+    with Tiny(tmp_path, workers=1) as tiny, tiny.started().asking("sleep 2"):
+        handlers_at_work()
+        [doomed] = tiny.workers()
+        tiny.signal(signal.SIGTERM)
+        handlers_at_work()
+        doomed.kill()
+        assert tiny.wait() == 1, "its requests were lost"
+        assert "worker lost" not in tiny.output()
