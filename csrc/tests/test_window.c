@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* test_window.c: windows round trip; a damaged window or index never leaves its buffers. */
+#include "pair.h"
+
+struct bytes {
+    uint8_t *data;
+    size_t size;
+};
+
+static struct bytes encode(const struct pair *pair) {
+    vcd_encoder *encoder = NULL;
+    const uint8_t *out = NULL;
+    struct bytes window = {NULL, 0};
+    CHECK(vcd_encoder_new(&encoder, pair->index, pair->index_size, pair->source, pair->source_size, 1) ==
+          VCD_OK);
+    CHECK(vcd_encode_window(encoder, pair->target, pair->target_size, &out, &window.size) == VCD_OK);
+    window.data = exactly(out, window.size);
+    vcd_encoder_free(encoder);
+    return window;
+}
+
+static vcd_error decode(const struct pair *pair, struct bytes window, uint8_t *out) {
+    return vcd_decode_window(pair->source, pair->source_size, window.data, window.size, out,
+                             pair->target_size);
+}
+
+static void test_round_trip(void) {
+    for (uint64_t seed = 0; seed < 2000; seed++) {
+        struct pair pair = make_pair(seed, 1 << (4 + seed % 12), 4 + seed % 4);
+        struct bytes window = encode(&pair);
+        uint8_t *out = exactly(pair.target, pair.target_size);
+        memset(out, 0, pair.target_size);
+        CHECK(decode(&pair, window, out) == VCD_OK);
+        CHECK(memcmp(out, pair.target, pair.target_size) == 0);
+        free(out);
+        free(window.data);
+        free_pair(&pair);
+    }
+}
+
+static void test_damaged_window(void) {
+    uint64_t state = 99;
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        struct pair pair = make_pair(seed, 3000, 5);
+        struct bytes window = encode(&pair);
+        uint8_t *out = exactly(pair.target, pair.target_size);
+        for (int round = 0; round < 200; round++) {
+            struct bytes damaged = {exactly(window.data, window.size), window.size};
+            for (size_t flips = 1 + random_below(&state, 3); flips > 0; flips--) {
+                damaged.data[random_below(&state, damaged.size)] = (uint8_t)next_random(&state);
+            }
+            if (decode(&pair, damaged, out) == VCD_OK && (damaged.data[0] & 4)) {
+                CHECK(memcmp(out, pair.target, pair.target_size) == 0);
+            }
+            free(damaged.data);
+        }
+        for (size_t size = 0; size < window.size; size++) {
+            struct bytes cut = {exactly(window.data, size), size};
+            CHECK(decode(&pair, cut, out) != VCD_OK);
+            free(cut.data);
+        }
+        free(out);
+        free(window.data);
+        free_pair(&pair);
+    }
+}
+
+static void test_damaged_index(void) {
+    uint64_t state = 5;
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        struct pair pair = make_pair(seed, 20000, 5);
+        uint8_t *slots = (uint8_t *)pair.index + 64;
+        for (size_t i = 0; i + 64 < pair.index_size; i++) {
+            slots[i] = (uint8_t)(seed % 3 == 0 ? 0xff : next_random(&state));
+        }
+        struct bytes window = encode(&pair);
+        uint8_t *out = exactly(pair.target, pair.target_size);
+        CHECK(decode(&pair, window, out) == VCD_OK);
+        CHECK(memcmp(out, pair.target, pair.target_size) == 0);
+        uint32_t places = 0;
+        uint32_t found = 0;
+        CHECK(vcd_index_similarity(pair.index, pair.index_size, pair.source, pair.source_size, pair.target,
+                                   pair.target_size, &places, &found) == VCD_OK);
+        CHECK(found <= places);
+        free(out);
+        free(window.data);
+        free_pair(&pair);
+    }
+}
+
+static void test_arguments(void) {
+    size_t size = 0;
+    vcd_encoder *encoder = NULL;
+    CHECK(vcd_index_size(1 << 20, 3, &size) == VCD_E_ARGUMENT);
+    CHECK(vcd_index_size(1 << 20, 25, &size) == VCD_E_ARGUMENT);
+    CHECK(vcd_index_size((uint64_t)1 << 40, 5, &size) == VCD_E_ARGUMENT);
+    CHECK(vcd_index_size((uint64_t)1 << 40, 13, &size) == VCD_OK); /* a terabyte */
+    CHECK(vcd_index_size((uint64_t)1 << 63, 24, &size) == VCD_E_ARGUMENT);
+    CHECK(vcd_index_stride(1 << 20, 5, 1 << 20) == 5);
+    CHECK(vcd_index_stride(1 << 20, 5, 1 << 15) > 5);
+    CHECK(vcd_index_stride(1 << 20, 5, 10) == 0);
+    CHECK(vcd_encoder_new(&encoder, NULL, 0, NULL, 0, 0) == VCD_E_ARGUMENT);
+    CHECK(vcd_encoder_new(&encoder, NULL, 0, NULL, 0, VCD_WINDOW_MAX + 1) == VCD_E_ARGUMENT);
+    CHECK(strcmp(vcd_error_name(VCD_E_STRADDLE), "VCD_E_STRADDLE") == 0);
+    CHECK(strcmp(vcd_error_name((vcd_error)999), "VCD_E_UNKNOWN") == 0);
+}
+
+int main(void) {
+    test_arguments();
+    test_round_trip();
+    test_damaged_window();
+    test_damaged_index();
+    return 0;
+}
