@@ -72,7 +72,7 @@ export function connect(endpoint: string, session: Session): Store {
   });
   client.middlewareStack.add(
     (next) => (args) => {
-      // A body has its CRC-32 in a signed header, so hashing it once more for the signature would add nothing.
+      // A body's CRC-32 is in a signed header; a SHA-256 of it in the signature would cost time and add little.
       const { request, input } = args as { request: { headers: Record<string, string> }; input: object };
       if ("Body" in input) request.headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD";
       return next(args);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// One file to one key: a single PUT when it is small, else a multipart upload with a few parts in flight. At most
-// `PARTS_IN_FLIGHT` parts are in memory. What does not finish is aborted, so no parts are left on the server.
+// One file to one key: a single PUT when it is small, else a multipart upload with a few parts in flight. Bodies are
+// slices of the file, so the page holds none of their bytes; each goes with its CRC-32, which the server checks.
+// What does not finish is aborted, so no parts are left on the server.
 
 import {
   AbortMultipartUploadCommand,
@@ -10,7 +11,8 @@ import {
   PutObjectCommand,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
-import { isMultipart, type PartRange, partRanges } from "../logic/parts";
+import { isMultipart, partRanges } from "../logic/parts";
+import { crc32Of } from "./checksum";
 import type { Store } from "./store";
 
 const PARTS_IN_FLIGHT = 3;
@@ -30,8 +32,8 @@ export async function upload(
 ): Promise<void> {
   const ContentType = file.type || "application/octet-stream";
   if (isMultipart(file.size)) return uploadParts(store, { bucket, key }, file, ContentType, signal, onProgress);
-  const Body = await bytesOf(file, { start: 0, end: file.size });
-  const command = new PutObjectCommand({ Bucket: bucket, Key: key, Body, ContentType });
+  const ChecksumCRC32 = await crc32Of(file);
+  const command = new PutObjectCommand({ Bucket: bucket, Key: key, Body: file, ContentType, ChecksumCRC32 });
   await store.client.send(command, { abortSignal: signal, ...reporting(onProgress) });
 }
 
@@ -54,14 +56,16 @@ async function uploadParts(
   const abortSignal = AbortSignal.any([signal, stop.signal]);
 
   async function sendPart(index: number): Promise<void> {
-    const Body = await bytesOf(file, ranges[index]!);
+    const { start, end } = ranges[index]!;
+    const Body = file.slice(start, end);
     const PartNumber = index + 1;
-    const command = new UploadPartCommand({ ...name, UploadId, PartNumber, Body, ChecksumAlgorithm: "CRC32" });
+    const ChecksumCRC32 = await crc32Of(Body);
+    const command = new UploadPartCommand({ ...name, UploadId, PartNumber, Body, ChecksumCRC32 });
     const report = reporting((bytes) => {
       sent[index] = bytes;
       onProgress(sent.reduce((sum, one) => sum + one, 0));
     });
-    const { ETag, ChecksumCRC32 } = await client.send(command, { abortSignal, ...report });
+    const { ETag } = await client.send(command, { abortSignal, ...report });
     parts[index] = { PartNumber, ETag, ChecksumCRC32 };
   }
 
@@ -83,10 +87,6 @@ async function uploadParts(
     await client.send(new AbortMultipartUploadCommand({ ...name, UploadId })).catch(() => undefined);
     throw thrown;
   }
-}
-
-async function bytesOf(file: File, { start, end }: PartRange): Promise<Uint8Array> {
-  return new Uint8Array(await file.slice(start, end).arrayBuffer());
 }
 
 /** The sender's own option, which the SDK hands through as it is (see xhr.ts). */
