@@ -67,7 +67,7 @@ class Claim:
 
 def has_credentials(headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
     """Say whether the request claims to be signed, by an Authorization header or as a presigned URL."""
-    return "authorization" in headers or _presigned(query) or _presigned_v2(query)
+    return bool(headers.get("authorization")) or _presigned(query) or _presigned_v2(query)
 
 
 def read_claim(headers: Mapping[str, str], query: Mapping[str, str]) -> Claim:
@@ -77,7 +77,7 @@ def read_claim(headers: Mapping[str, str], query: Mapping[str, str]) -> Claim:
     has no date), AuthorizationHeaderMalformed, AuthorizationQueryParametersError, InvalidArgument,
     InvalidRequest, InvalidToken.
     """
-    authorization = headers.get("authorization")
+    authorization = headers.get("authorization") or None  # an empty one claims nothing
     if authorization is not None and _presigned(query):
         raise S3Error(
             "InvalidArgument",

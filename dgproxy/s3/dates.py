@@ -64,12 +64,13 @@ def parse_http_date(text: str) -> int | None:
 
 
 def parse_timestamp(text: str) -> datetime | None:
-    """Read SigV4's basic ISO 8601 form, `20130524T000000Z`; None when it is not."""
+    """Read SigV4's basic ISO 8601 form, `20130524T000000Z`; None when it is not, or before the epoch."""
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         return None
     year, month, day, hour, minute, second = map(int, match.groups())
     try:
-        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        time = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
+    return time if time >= _EPOCH else None

@@ -39,7 +39,7 @@ class Expected:
     digest: bytes | None = None
 
     def require(self) -> None:
-        """Insist that the request promises something, as DeleteObjects must. Raises S3Error InvalidRequest."""
+        """Insist on some promise, as DeleteObjects does. Raises S3Error InvalidRequest."""
         if self.md5 is None and self.sha256 is None and self.algorithm is None:
             raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5")
 

@@ -104,8 +104,8 @@ def authenticate(
     pairs = uri.query_pairs(raw_query)
     claim = read_claim(canonical_headers, uri.first_values(pairs))
 
-    _check_scope(claim, region)
     _check_time(claim, now)
+    _check_scope(claim, region)
     access_key = claim.credential.access_key
     secret = secret_of(access_key)
     if secret is None:
