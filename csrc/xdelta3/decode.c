@@ -13,6 +13,7 @@
  * output.
  */
 #include "decode.h"
+#include "kernels.h"
 
 /* One window being decoded. */
 struct work {
@@ -232,7 +233,7 @@ vcd_error vcd_window_decode(struct reader in, const struct window_header *window
     VCD_CHECK(work.out_size == out_size, VCD_E_LENGTH);
     VCD_TRY(run_instructions(&work));
     if (window->indicator & WINDOW_ADLER32) {
-        VCD_CHECK(vcd_adler32(out, out_size) == checksum, VCD_E_CHECKSUM);
+        VCD_CHECK(vcd_kernels()->adler32(out, out_size) == checksum, VCD_E_CHECKSUM);
     }
     return VCD_OK;
 }

@@ -2,7 +2,7 @@
 /*
  * encode.c: target bytes to VCDIFF windows.
  *
- * A window is made in three steps. match.c says what can be copied. `plan` turns that into the instruction
+ * A window is made in three steps. match_impl.h says what can be copied. `plan` turns that into the instruction
  * and address sections, for which it must know the source segment: the narrowest that holds all copies, since
  * stock decoders read it through a small cache. Only then are all sizes known, and `write_window` puts header
  * and sections into the output, gathering the data section from the target. Literals are thus moved once.
@@ -10,7 +10,7 @@
  * Every buffer is sized before it is written, from bounds on what an instruction can take; the stream's own
  * buffer is only used when a window arrives in pieces.
  */
-#include "match.h"
+#include "kernels.h"
 
 #include <stdlib.h>
 
@@ -32,6 +32,7 @@ struct buffer {
 };
 
 struct vcd_encoder {
+    const struct kernels *kernels;
     struct source_view view;
     size_t window_size;
     struct match_list matches;
@@ -296,7 +297,7 @@ static vcd_error make_window(struct vcd_encoder *encoder, const uint8_t *target,
                              size_t *out_size) {
     static const uint8_t nothing[1] = {0};
     target = size > 0 ? target : nothing; /* NULL is a fine address for no bytes, but not to count from */
-    VCD_TRY(vcd_find_matches(&encoder->view, target, size, &encoder->matches));
+    VCD_TRY(encoder->kernels->find_matches(&encoder->view, target, size, &encoder->matches));
     VCD_TRY(limit_segment(&encoder->matches, ADDRESS_SPACE - size));
     struct segment segment = segment_of(&encoder->matches);
     struct sections sections;
@@ -305,7 +306,7 @@ static vcd_error make_window(struct vcd_encoder *encoder, const uint8_t *target,
     VCD_TRY(reserve(&encoder->out, bound));
     uint8_t *out = put_bytes(encoder->out.data, vcd_file_header, prefix);
     out = put_header(out, size, segment, &sections);
-    uint32_t checksum = vcd_adler32(target, size);
+    uint32_t checksum = encoder->kernels->adler32(target, size);
     for (int shift = 24; shift >= 0; shift -= 8) {
         *out++ = (uint8_t)(checksum >> shift);
     }
@@ -324,6 +325,7 @@ vcd_error vcd_encoder_new(vcd_encoder **encoder, const void *memory, size_t size
     VCD_TRY(vcd_source_view_open(&view, memory, size, source, source_size));
     struct vcd_encoder *made = calloc(1, sizeof *made);
     VCD_CHECK(made != NULL, VCD_E_MEMORY);
+    made->kernels = vcd_kernels();
     made->view = view;
     made->window_size = window_size;
     *encoder = made;

@@ -176,7 +176,4 @@ VCD_INLINE uint64_t load_u64(const uint8_t *p) {
     return value;
 }
 
-/* Adler-32 (RFC 1950, 8.2) of the bytes, starting from 1. */
-uint32_t vcd_adler32(const uint8_t *data, size_t size);
-
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * match.h: which parts of a target window can be copied. See match.c for the search.
+ * match.h: which parts of a target window can be copied. See match_impl.h for the search.
  */
 #ifndef VCD_MATCH_H
 #define VCD_MATCH_H
@@ -23,9 +23,5 @@ struct match_list {
     size_t count;
     size_t capacity;
 };
-
-/* Replaces what is in `list`. VCD_E_MEMORY or VCD_OK. */
-vcd_error vcd_find_matches(const struct source_view *view, const uint8_t *target, size_t size,
-                           struct match_list *list);
 
 #endif

@@ -1,41 +1,74 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * wide.h: comparing bytes many at a time. Every function reads only the bytes it is given.
+ * wide.h: comparing and summing bytes many at a time. Included by each kernels_*.c, which says by VCD_WIDE_AVX2 or _AVX512
+ * what it may use, or nothing and gets plain 64-bit words.
+ * Every function reads only the bytes it is given, and gives the same result whatever the instruction set.
  */
-#ifndef VCD_WIDE_H
-#define VCD_WIDE_H
 
-#include "internal.h"
+#if defined(VCD_WIDE_AVX512)
 
-/* Position of the first (lowest address) byte that is not zero; `difference` is not 0. */
-VCD_INLINE unsigned first_byte(uint64_t difference) {
-    return (unsigned)__builtin_ctzll(difference) / 8;
+enum { WIDTH = 64 };
+
+/* One bit per equal byte of WIDTH bytes, the lowest address in bit 0. */
+VCD_INLINE uint64_t equal_wide(const uint8_t *a, const uint8_t *b) {
+    return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(a), _mm512_loadu_si512(b));
 }
 
-/* How many bytes at the end (highest address) are zero; `difference` is not 0. */
-VCD_INLINE unsigned last_bytes(uint64_t difference) {
-    return (unsigned)__builtin_clzll(difference) / 8;
+#elif defined(VCD_WIDE_AVX2)
+
+enum { WIDTH = 32 };
+
+VCD_INLINE uint64_t equal_wide(const uint8_t *a, const uint8_t *b) {
+    __m256i left = _mm256_loadu_si256((const __m256i *)(const void *)a);
+    __m256i right = _mm256_loadu_si256((const __m256i *)(const void *)b);
+    return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(left, right));
+}
+
+#else
+
+enum { WIDTH = 8 };
+
+VCD_INLINE uint64_t equal_wide(const uint8_t *a, const uint8_t *b) {
+    const uint64_t low7 = UINT64_C(0x7f7f7f7f7f7f7f7f);
+    uint64_t difference = load_u64(a) ^ load_u64(b);
+    uint64_t differs = ((difference & low7) + low7) | difference | low7; /* top bit of a byte: it differs */
+    return (~differs >> 7) * UINT64_C(0x0102040810204080) >> 56;
+}
+
+#endif
+
+#define WIDE_ALL (UINT64_MAX >> (64 - WIDTH))
+
+/* One bit per equal byte of 64 bytes. */
+VCD_INLINE uint64_t equal_mask64(const uint8_t *a, const uint8_t *b) {
+    uint64_t mask = 0;
+    for (unsigned i = 0; i < 64; i += WIDTH) {
+        mask |= equal_wide(a + i, b + i) << i;
+    }
+    return mask;
+}
+
+/* One bit per equal byte of `size` <= 64 bytes. */
+VCD_INLINE uint64_t equal_mask(const uint8_t *a, const uint8_t *b, size_t size) {
+    if (VCD_LIKELY(size == 64)) {
+        return equal_mask64(a, b);
+    }
+    uint64_t mask = 0;
+    for (size_t i = 0; i < size; i++) {
+        mask |= (uint64_t)(a[i] == b[i]) << i;
+    }
+    return mask;
 }
 
 /* Length of the common start of two runs of `max` bytes. */
 VCD_INLINE size_t common_prefix(const uint8_t *a, const uint8_t *b, size_t max) {
     size_t i = 0;
-    while (max - i >= 32) {
-        uint64_t d0 = load_u64(a + i) ^ load_u64(b + i);
-        uint64_t d1 = load_u64(a + i + 8) ^ load_u64(b + i + 8);
-        uint64_t d2 = load_u64(a + i + 16) ^ load_u64(b + i + 16);
-        uint64_t d3 = load_u64(a + i + 24) ^ load_u64(b + i + 24);
-        if (VCD_UNLIKELY((d0 | d1 | d2 | d3) != 0)) {
-            break;
+    while (max - i >= WIDTH) {
+        uint64_t differs = ~equal_wide(a + i, b + i) & WIDE_ALL;
+        if (differs != 0) {
+            return i + (unsigned)__builtin_ctzll(differs);
         }
-        i += 32;
-    }
-    while (max - i >= 8) {
-        uint64_t difference = load_u64(a + i) ^ load_u64(b + i);
-        if (difference != 0) {
-            return i + first_byte(difference);
-        }
-        i += 8;
+        i += WIDTH;
     }
     while (i < max && a[i] == b[i]) {
         i++;
@@ -46,39 +79,15 @@ VCD_INLINE size_t common_prefix(const uint8_t *a, const uint8_t *b, size_t max) 
 /* Length of the common end of the `max` bytes before `a` and before `b`. */
 VCD_INLINE size_t common_suffix(const uint8_t *a, const uint8_t *b, size_t max) {
     size_t i = 0;
-    while (max - i >= 8) {
-        uint64_t difference = load_u64(a - i - 8) ^ load_u64(b - i - 8);
-        if (difference != 0) {
-            return i + last_bytes(difference);
+    while (max - i >= WIDTH) {
+        uint64_t differs = ~equal_wide(a - i - WIDTH, b - i - WIDTH) & WIDE_ALL;
+        if (differs != 0) {
+            return i + (unsigned)__builtin_clzll(differs << (64 - WIDTH));
         }
-        i += 8;
+        i += WIDTH;
     }
     while (i < max && *(a - i - 1) == *(b - i - 1)) {
         i++;
     }
     return i;
 }
-
-/* One bit per equal byte of a word pair, the lowest address in bit 0. */
-VCD_INLINE uint64_t equal_mask8(uint64_t a, uint64_t b) {
-    const uint64_t low7 = UINT64_C(0x7f7f7f7f7f7f7f7f);
-    uint64_t difference = a ^ b;
-    uint64_t differs =
-        ((difference & low7) + low7) | difference | low7; /* top bit of each byte set: differs */
-    return (~differs >> 7) * UINT64_C(0x0102040810204080) >> 56;
-}
-
-/* One bit per equal byte of `size` <= 64 bytes. */
-VCD_INLINE uint64_t equal_mask(const uint8_t *a, const uint8_t *b, size_t size) {
-    uint64_t mask = 0;
-    size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-        mask |= equal_mask8(load_u64(a + i), load_u64(b + i)) << i;
-    }
-    for (; i < size; i++) {
-        mask |= (uint64_t)(a[i] == b[i]) << i;
-    }
-    return mask;
-}
-
-#endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * match.c: which parts of a target window can be copied from the source.
+ * match_impl.h: which parts of a target window can be copied from the source.
  *
  * New versions of a file are mostly old bytes in old order, so the search goes from cheap to dear:
  *
@@ -15,12 +15,10 @@
  * After DRY_MAX bytes without a match only `stride` offsets out of a growing step are looked up: enough to
  * find any stretch that is longer than the step, and data that has nothing in common with the source passes
  * quickly. The diagonals are still compared everywhere, since that costs next to nothing.
+ *
+ * Included once by each kernels_*.c, after wide.h, and compiled for its instruction set. What is found is the same for
+ * all of them.
  */
-#include "match.h"
-#include "wide.h"
-
-#include <stdlib.h>
-
 enum {
     RESUME_MIN = 8,    /* shortest copy on a known diagonal: its address takes one or two bytes */
     BATCH = 64,        /* bytes per step, and lookups under way at once */
@@ -164,8 +162,8 @@ static vcd_error try_cheap(struct search *search, size_t at) {
     return VCD_OK;
 }
 
-vcd_error vcd_find_matches(const struct source_view *view, const uint8_t *target, size_t size,
-                           struct match_list *list) {
+static vcd_error find_matches(const struct source_view *view, const uint8_t *target, size_t size,
+                              struct match_list *list) {
     struct search state = {.view = view, .target = target, .size = size, .list = list};
     struct search *search = &state;
     list->count = 0;

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * kernels.h: the hot loops, once for each instruction set they are compiled for. All give the same results.
+ */
+#ifndef VCD_KERNELS_H
+#define VCD_KERNELS_H
+
+#include "match.h"
+
+struct kernels {
+    const char *name;
+
+    /* Adler-32 (RFC 1950, 8.2) of the bytes, starting from 1. */
+    uint32_t (*adler32)(const uint8_t *data, size_t size);
+
+    /* Replaces what is in `list`. VCD_E_MEMORY or VCD_OK. */
+    vcd_error (*find_matches)(const struct source_view *view, const uint8_t *target, size_t size,
+                              struct match_list *list);
+};
+
+/* The best for this processor. */
+const struct kernels *vcd_kernels(void);
+
+/* Those this processor can run, the best first; NULL past the last. For tests. */
+const struct kernels *vcd_kernels_at(unsigned rank);
+
+extern const struct kernels vcd_kernels_portable;
+#if defined(__x86_64__) && defined(__GNUC__)
+#define VCD_X86_64 1
+extern const struct kernels vcd_kernels_avx2;
+extern const struct kernels vcd_kernels_avx512;
+#else
+#define VCD_X86_64 0
+#endif
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* kernels_portable.c: the hot loops for any processor, 64 bits at a time. */
+#include "kernels.h"
+
+#include <stdlib.h>
+
+#include "wide.h"
+
+#include "adler32_impl.h"
+#include "match_impl.h"
+
+const struct kernels vcd_kernels_portable = {"portable", adler32, find_matches};
