@@ -49,6 +49,6 @@ export function App({ endpoint }: { endpoint: string }) {
     case "signedOut":
       return <SignIn endpoint={endpoint} onSignIn={signIn} />;
     case "in":
-      return <Shell key={phase.store.endpoint} store={phase.store} onSignOut={signOut} />;
+      return <Shell store={phase.store} onSignOut={signOut} />;
   }
 }

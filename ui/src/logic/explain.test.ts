@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { expect, test } from "vitest";
-import { explain, isAbort } from "./explain";
+import { explain, isAbort, isDenied } from "./explain";
 
 const endpoint = "http://h:9000";
 
@@ -19,8 +19,17 @@ test("an unknown answer keeps its message, status and request id", () => {
   expect(explain(failure, endpoint)).toBe("Odd thing. [500] (request R1)");
 });
 
+test("an answer without a body is known by its status", () => {
+  expect(explain({ name: "403", message: "UnknownError", $metadata: { httpStatusCode: 403 } }, endpoint)).toMatch(/refused/);
+});
+
 test.each([null, undefined, "text", {}, new Error("")])("anything thrown gives a sentence: %j", (thrown) => {
   expect(explain(thrown, endpoint)).toBe("Something failed.");
+});
+
+test("a refusal is told apart", () => {
+  expect(isDenied({ name: "AccessDenied", $metadata: { httpStatusCode: 403 } })).toBe(true);
+  expect(isDenied(new TypeError("Failed to fetch"))).toBe(false);
 });
 
 test("an abort is told apart", () => {

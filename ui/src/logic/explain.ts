@@ -22,6 +22,13 @@ const SENTENCES: Record<string, string> = {
   SlowDown: "The server is busy. Try again in a moment.",
 };
 
+/** For answers without a body, a HEAD's above all, which have no code either. */
+const BY_STATUS: Record<number, string | undefined> = {
+  403: SENTENCES["AccessDenied"],
+  404: SENTENCES["NotFound"],
+  503: SENTENCES["SlowDown"],
+};
+
 /** One plain sentence for anything that was thrown on the way to `endpoint`. */
 export function explain(thrown: unknown, endpoint: string): string {
   const { name = "", message = "", $metadata } = (thrown ?? {}) as Failure;
@@ -33,8 +40,15 @@ export function explain(thrown: unknown, endpoint: string): string {
     const unreachable = name === "TypeError" || name === "NetworkError" || name === "TimeoutError";
     return unreachable ? `${endpoint} does not answer. Is the server running?` : message || "Something failed.";
   }
+  const bare = message === "" || message === "UnknownError" ? BY_STATUS[status] : undefined;
+  if (bare !== undefined) return bare;
   const request = $metadata?.requestId === undefined ? "" : ` (request ${$metadata.requestId})`;
   return `${message || name || "The server answered with an error."} [${status}]${request}`;
+}
+
+/** The server wants a signature. */
+export function isDenied(thrown: unknown): boolean {
+  return (thrown as Failure | null)?.$metadata?.httpStatusCode === 403;
 }
 
 /** Somebody cancelled: nothing to report. */

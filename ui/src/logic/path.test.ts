@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, test } from "vitest";
-import { crumbs, decodeListed, fileName, folderPrefix, nameInside, objectPath, parentPrefix, urlCanName } from "./path";
+import { attachment, crumbs, decodeListed, fileName, folderPrefix, nameInside, objectPath, parentPrefix, urlCanName } from "./path";
 
 test("crumbs lead to a prefix, one folder at a time", () => {
   expect(crumbs("")).toEqual([]);
@@ -52,6 +52,10 @@ describe("urlCanName", () => {
 
 test("an object path keeps its slashes and nothing else", () => {
   expect(objectPath("b", "a b/ü+?#%/(1)*.zip")).toBe("/b/a%20b/%C3%BC%2B%3F%23%25/%281%29%2A.zip");
+});
+
+test("a download's name is encoded, quotes and all", () => {
+  expect(attachment(`it's "ü".zip`)).toBe("attachment; filename*=UTF-8''it%27s%20%22%C3%BC%22.zip");
 });
 
 test("a new folder's name loses the slashes around it", () => {

@@ -40,7 +40,12 @@ export function objectPath(bucket: string, key: string): string {
   return `/${bucket}/${key.split("/").map(encodeSegment).join("/")}`;
 }
 
-/** RFC 3986's unreserved characters stay; encodeURIComponent leaves five more that SigV4 wants encoded. */
+/** The Content-Disposition of a download (RFC 6266), with RFC 8187's encoding so that any name survives. */
+export function attachment(name: string): string {
+  return `attachment; filename*=UTF-8''${encodeSegment(name)}`;
+}
+
+/** RFC 3986's unreserved characters stay; encodeURIComponent leaves five more that SigV4 and RFC 8187 want encoded. */
 function encodeSegment(segment: string): string {
   return encodeURIComponent(segment).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }

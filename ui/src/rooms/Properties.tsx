@@ -35,7 +35,14 @@ export function Properties({ bucket, objectKey, onClose, onDeleted }: Props) {
   const heading = useRef<HTMLHeadingElement>(null);
   const reachable = urlCanName(objectKey);
 
-  useEffect(() => heading.current?.focus({ preventScroll: true }), []);
+  useEffect(() => {
+    const opener = document.activeElement as HTMLElement | null;
+    heading.current?.focus({ preventScroll: true });
+    return () => {
+      // The focus was in here and went with the panel; a click elsewhere has already put it where it belongs.
+      if (document.activeElement === document.body) opener?.focus({ preventScroll: true });
+    };
+  }, []);
 
   useEffect(() => {
     if (!reachable) return;

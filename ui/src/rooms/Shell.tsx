@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
-import { explain } from "../logic/explain";
+import { explain, isDenied } from "../logic/explain";
 import { BUCKETS, folder, formatRoute, parseRoute, type Route } from "../logic/route";
 import { Icon, Logo } from "../parts/Icon";
 import { StorageTypes } from "../s3/storageTypes";
@@ -26,7 +26,13 @@ export function Shell({ store, onSignOut }: { store: Store; onSignOut: () => voi
     () => new TransferQueue(store, (bucket, key) => stored.dispatchEvent(new StoredEvent(bucket, key))),
     [store, stored],
   );
-  const explainHere = useCallback((thrown: unknown) => explain(thrown, store.endpoint), [store]);
+  const explainHere = useCallback(
+    (thrown: unknown) => {
+      const locked = store.session.kind === "open" && isDenied(thrown);
+      return locked ? "The server asks for keys by now. Reload the page to sign in." : explain(thrown, store.endpoint);
+    },
+    [store],
+  );
 
   const reloadBuckets = useCallback(async () => {
     try {

@@ -13,7 +13,7 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
-import { decodeListed, fileName, objectPath, urlCanName } from "../logic/path";
+import { attachment, decodeListed, fileName, objectPath, urlCanName } from "../logic/path";
 import type { Session } from "../session/session";
 import { RequestSender } from "./xhr";
 
@@ -82,10 +82,11 @@ export function connect(endpoint: string, session: Session): Store {
   return { endpoint, session, client };
 }
 
-/** Whether the proxy answers without a signature. Throws when it does not answer at all. */
+/** Whether the proxy answers without a signature. Throws when its answer does not tell, or there is none. */
 export async function isOpen(endpoint: string): Promise<boolean> {
-  const answer = await fetch(`${endpoint}/`, { credentials: "omit", cache: "no-store", referrerPolicy: "no-referrer" });
-  return answer.ok;
+  const { ok, status } = await fetch(`${endpoint}/`, { credentials: "omit", cache: "no-store" });
+  if (ok || status === 401 || status === 403) return ok;
+  throw Object.assign(new Error("The server answered with an error."), { $metadata: { httpStatusCode: status } });
 }
 
 export async function listBuckets({ client }: Store): Promise<Bucket[]> {
@@ -172,15 +173,12 @@ export async function deleteObject({ client }: Store, bucket: string, key: strin
 
 /** A link that downloads the object, for whoever has it, for `seconds`; without end when the proxy is open. */
 export async function downloadLink({ client, endpoint, session }: Store, bucket: string, key: string, seconds: number) {
-  if (session.kind === "open") return endpoint + objectPath(bucket, key);
-  const command = new GetObjectCommand({ Bucket: bucket, Key: key, ResponseContentDisposition: attachment(key) });
+  const disposition = attachment(fileName(key));
+  if (session.kind === "open") {
+    return `${endpoint}${objectPath(bucket, key)}?response-content-disposition=${encodeURIComponent(disposition)}`;
+  }
+  const command = new GetObjectCommand({ Bucket: bucket, Key: key, ResponseContentDisposition: disposition });
   return getSignedUrl(client, command, { expiresIn: seconds });
-}
-
-/** RFC 6266 with RFC 8187's encoding, so that any name survives. */
-function attachment(key: string): string {
-  const encoded = encodeURIComponent(fileName(key)).replace(/['()*!]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
-  return `attachment; filename*=UTF-8''${encoded}`;
 }
 
 function unquoted(etag: string): string {
