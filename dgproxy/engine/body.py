@@ -28,6 +28,10 @@ class Body(Protocol):
     def size(self) -> int | None:
         """The length the sender declared, in bytes, or None."""
 
+    @property
+    def memory_is_leased(self) -> bool:
+        """Its owner has already taken from the budget what storing it needs (`policy.memory_for`)."""
+
     def __aiter__(self) -> AsyncIterator[Buffer]:
         """The bytes; a chunk is valid until the next one is asked for."""
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """CompleteMultipartUpload: the parts' extents become one manifest.
 
-Idempotent: a repeated Complete, also after a crash or on another process, finds its own result by the upload's
-id in the manifest. It holds the upload's lock exclusively, so neither another Complete, nor Abort, nor a late
-part interferes. No object data moves, unless `policy.worth_taking_again` says so.
+Idempotent: a repeated Complete, also after a crash or on another process, finds its own result by the
+upload's id in the manifest. It holds the upload's lock exclusively, so neither another Complete, nor Abort,
+nor a late part interferes. No object data moves, unless `policy.worth_taking_again` says so.
 """
 
 import hashlib
@@ -174,7 +174,7 @@ async def _require_blobs(engine: Engine, bucket: str, manifest: Manifest) -> Non
 async def _commit_again(engine: Engine, bucket: str, manifest: Manifest, allow: Allow) -> Manifest:
     """Take the parts' bytes in as one body and commit that instead."""
     async with AsyncExitStack() as stack:
-        reading = await open_manifest(engine, stack, bucket, manifest, 0, manifest.size)
+        reading = await open_manifest(engine, stack, bucket, manifest, 0, manifest.size, to_store=True)
         limit = engine.policy.object_limit()
         body = _Joined(reading)
         taken = await stack.enter_async_context(

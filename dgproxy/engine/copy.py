@@ -29,7 +29,7 @@ class Source:
 
 
 class ReadingBody(Body):
-    """A reading as a body: what the reading has checked needs no further proof."""
+    """A reading opened with `to_store` as a body: what the reading has checked needs no further proof."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
@@ -38,6 +38,11 @@ class ReadingBody(Body):
     def size(self) -> int:
         """The length of the range that is read."""
         return self._reading.stop - self._reading.start
+
+    @property
+    def memory_is_leased(self) -> bool:
+        """Always: a copy that held half of what it needs and waited for the rest could wait for itself."""
+        return True
 
     def __aiter__(self) -> AsyncIterator[Buffer]:
         """The checked bytes."""
@@ -62,7 +67,7 @@ async def copy_object(
 
     Raises what `open_object` and `put_object` raise.
     """
-    async with open_object(engine, source.bucket, source.key, source.plan) as reading:
+    async with open_object(engine, source.bucket, source.key, source.plan, to_store=True) as reading:
         chosen = attributes(reading.manifest)
         return await put_object(engine, bucket, key, ReadingBody(reading), chosen, allow)
 
@@ -71,5 +76,5 @@ async def copy_part(
     engine: Engine, source: Source, bucket: str, key: str, upload_id: str, number: int
 ) -> PartRecord:
     """Store a range of `source` as a part. Raises what `open_object` and `put_part` raise."""
-    async with open_object(engine, source.bucket, source.key, source.plan) as reading:
+    async with open_object(engine, source.bucket, source.key, source.plan, to_store=True) as reading:
         return await put_part(engine, bucket, key, upload_id, number, ReadingBody(reading))

@@ -26,22 +26,24 @@ class Deleted:
     """What became of one key of a batch: gone, or still there because of `error`."""
 
     key: str
-    error: EngineError | StorageError | None = None
+    error: Exception | None = None
 
 
-async def delete_objects(engine: Engine, bucket: str, keys: Sequence[str]) -> list[Deleted]:
+async def delete_objects(
+    engine: Engine, bucket: str, wanted: Sequence[tuple[str, Allow]], refusal: type[Exception]
+) -> list[Deleted]:
     """Delete many, each on its own; references are looked after once, at the end.
 
-    Raises BucketNotFound; any other failure is the outcome of its key.
+    `refusal` is what an `allow` raises. Raises BucketNotFound; any other failure is the outcome of its key.
     """
     outcomes: list[Deleted] = []
     gone: list[Manifest] = []
-    for key in keys:
+    for key, allow in wanted:
         try:
-            removed = await remove(engine, bucket, key)
+            removed = await remove(engine, bucket, key, allow)
         except BucketNotFound:
             raise
-        except (EngineError, StorageError) as error:
+        except (EngineError, StorageError, refusal) as error:
             outcomes.append(Deleted(key, error))
             continue
         outcomes.append(Deleted(key))

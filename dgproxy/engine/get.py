@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """GET: from a manifest to checked bytes.
 
-`open_object` opens everything the wanted range needs before it hands out the first byte, so a reading survives
-overwrite and delete; a manifest that was replaced before that is simply read again. Each window leaves only
-after its bytes matched its SHA-256. One window is decoded ahead of the one being sent.
+`open_object` opens everything the wanted range needs before it hands out the first byte, so a reading
+survives overwrite and delete; a manifest that was replaced before that is simply read again. Each window
+leaves only after its bytes matched its SHA-256. One window is decoded ahead of the one being sent.
 """
 
 import hashlib
@@ -91,22 +91,26 @@ class Reading:
 
 
 @asynccontextmanager
-async def open_object(engine: Engine, bucket: str, key: str, plan: Plan) -> AsyncIterator[Reading]:
-    """Open the object `key` at the range that `plan` asks for.
+async def open_object(
+    engine: Engine, bucket: str, key: str, plan: Plan, *, to_store: bool = False
+) -> AsyncIterator[Reading]:
+    """Open the object `key` at the range that `plan` asks for; `to_store` leases memory for a copy as well.
 
     Raises ObjectNotFound, BucketNotFound, ObjectDamaged, Overloaded, what `plan` raises, and the storage
     layer's errors.
     """
     async with AsyncExitStack() as stack:
-        yield await _open(engine, stack, bucket, key, plan)
+        yield await _open(engine, stack, bucket, key, plan, to_store=to_store)
 
 
-async def _open(engine: Engine, stack: AsyncExitStack, bucket: str, key: str, plan: Plan) -> Reading:
+async def _open(
+    engine: Engine, stack: AsyncExitStack, bucket: str, key: str, plan: Plan, *, to_store: bool
+) -> Reading:
     manifest = await read(engine, bucket, key)
     for _ in range(_TRIES):
         start, stop = plan(manifest)
         try:
-            return await open_manifest(engine, stack, bucket, manifest, start, stop)
+            return await open_manifest(engine, stack, bucket, manifest, start, stop, to_store=to_store)
         except RecordNotFound as error:
             current = await read(engine, bucket, key)
             if current.generation == manifest.generation:
@@ -119,7 +123,14 @@ async def _open(engine: Engine, stack: AsyncExitStack, bucket: str, key: str, pl
 
 
 async def open_manifest(
-    engine: Engine, stack: AsyncExitStack, bucket: str, manifest: Manifest, start: int, stop: int
+    engine: Engine,
+    stack: AsyncExitStack,
+    bucket: str,
+    manifest: Manifest,
+    start: int,
+    stop: int,
+    *,
+    to_store: bool = False,
 ) -> Reading:
     """Open bytes `start` to `stop` of what a manifest points to, until `stack` unwinds.
 
@@ -128,7 +139,8 @@ async def open_manifest(
     wanted = _wanted(manifest, start, stop)
     async with AsyncExitStack() as attempt:
         length = sum(cut.window.length for _, cuts in wanted for cut in cuts)
-        await attempt.enter_async_context(engine.budget.lease(memory_for(length)))
+        memory = memory_for(length) * (2 if to_store else 1)
+        await attempt.enter_async_context(engine.budget.lease(memory))
         pieces = [
             piece
             for extent, cuts in wanted

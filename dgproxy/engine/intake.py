@@ -85,7 +85,8 @@ async def take(
     layer's errors, and whatever the body itself raises.
     """
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(engine.budget.lease(memory_for(body.size)))
+        if not body.memory_is_leased:
+            await stack.enter_async_context(engine.budget.lease(memory_for(body.size)))
         incoming = Incoming(body, limit)
         arrival = _Arrival(engine, bucket, key, body, incoming, await incoming.window())
         if whole_object and len(arrival.first) <= INLINE_LIMIT:

@@ -181,7 +181,7 @@ async def abort(engine: Engine, bucket: str, key: str, upload_id: str) -> None:
 
 
 async def forget(engine: Engine, bucket: str, upload_id: str, parts: list[PartRecord]) -> None:
-    """Remove the records of an upload, its own first: a crash in between leaves garbage, not half an upload."""
+    """Remove the records of an upload, its own first: a crash in between leaves garbage, no half upload."""
     await engine.backend.remove_record(bucket, keys.upload(upload_id))
     await engine.backend.remove_blobs(bucket, [keys.part(upload_id, part.number) for part in parts])
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Records as bytes: JSON that carries a SHA-256 of itself.
 
-The last member of the object is `"check"`, the SHA-256 (hex) of every byte before it; a flipped bit in a size,
-an etag or a blob's name is found on read like one in a blob (law 3). The record stays plain JSON for any tool
-that reads it. No other module encodes or decodes what a backend stores as a record.
+The last member of the object is `"check"`, the SHA-256 (hex) of every byte before it; a flipped bit in a
+size, an etag or a blob's name is found on read like one in a blob (law 3). The record stays plain JSON for
+any tool that reads it. No other module encodes or decodes what a backend stores as a record.
 """
 
 import hashlib

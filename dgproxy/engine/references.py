@@ -33,7 +33,7 @@ class _Entry:
 
 
 class References:
-    """The references of one process. `limit` bounds the bytes of idle indexes."""
+    """The references of one process. `limit` bounds the bytes of one index, and of all idle ones together."""
 
     def __init__(self, backend: Backend, workers: Workers, limit: int) -> None:
         self._backend = backend
@@ -60,7 +60,9 @@ class References:
             mapping = await self._mapping(entry, bucket, reference)
             async with entry.loading:
                 if entry.index is None:
-                    entry.index = await self._workers.run(_verified_index, mapping.view, reference)
+                    entry.index = await self._workers.run(
+                        _verified_index, mapping.view, reference, self._limit
+                    )
             yield entry.index
 
     def close(self) -> None:
@@ -115,9 +117,13 @@ class References:
             entry.mapping.close()
 
 
-def _verified_index(source: memoryview, reference: Reference) -> SourceIndex:
-    if hashlib.sha256(source).hexdigest() != reference.sha256:
+def _verified_index(source: memoryview, reference: Reference, limit: int) -> SourceIndex:
+    """Index a reference and check its SHA-256 in one pass over its bytes."""
+    digest = hashlib.sha256()
+    index = SourceIndex.build(source, progress=digest.update, max_memory=limit)
+    if digest.hexdigest() != reference.sha256:
+        index.close()
         raise ObjectDamaged(
             f"{reference.blob}: the reference's bytes do not match their SHA-256; restore it from a backup"
         )
-    return SourceIndex.build(source)
+    return index

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One S3 call: everything a handler may ask of its request, read once.
+
+Handlers see this, not aiohttp's request: the routed operation, headers as plain text, the identity that
+signed, and the engine. Nothing here answers or decides.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from dgproxy.engine.commit import Allow, anything
+from dgproxy.engine.context import Engine
+from dgproxy.engine.manifest import Attributes, Manifest
+from dgproxy.http.body import RequestBody
+from dgproxy.s3 import conditions, metadata, payload
+from dgproxy.s3.errors import S3Error
+from dgproxy.s3.operation import Request
+from dgproxy.s3.sigv4 import Authentication
+
+#: What a client is told the region is; signatures for any region are accepted.
+REGION: Final = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A routed, authenticated request; `headers` as `plain_headers` gives them."""
+
+    request: web.Request
+    engine: Engine
+    s3: Request
+    headers: Mapping[str, str]
+    authentication: Authentication | None
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that the path names, '' for none."""
+        return self.s3.bucket
+
+    @property
+    def key(self) -> str:
+        """The key that the path names, '' for none."""
+        return self.s3.key
+
+    def payload(self) -> payload.Payload:
+        """What the headers say of the body. Raises S3Error."""
+        signed = self.authentication.content_sha256 if self.authentication is not None else None
+        return payload.describe(self.headers, signed)
+
+    def body(self) -> RequestBody:
+        """The request's body, whatever its length. Raises S3Error for headers that can't be right."""
+        described = self.payload()
+        signer = None
+        if self.authentication is not None and described.framing is not payload.Framing.PLAIN:
+            signer = self.authentication.chunk_signer()
+        return RequestBody(self.request, self.headers, described, self.engine.workers, signer)
+
+    def object_body(self) -> RequestBody:
+        """The body of an object or part, of a known length within the limits.
+
+        Raises S3Error: MissingContentLength, EntityTooLarge, and what `body` raises.
+        """
+        body = self.body()
+        if body.size is None:
+            raise S3Error("MissingContentLength")
+        limit = self.engine.policy.put_limit()
+        if body.size > limit:
+            extra = {"ProposedSize": str(body.size), "MaxSizeAllowed": str(limit)}
+            raise S3Error("EntityTooLarge", extra=extra)
+        return body
+
+    def attributes(self) -> Attributes:
+        """What the headers say the object is. Raises S3Error."""
+        metadata.refuse_unsupported(self.headers)
+        described = metadata.parse(self.headers.items())
+        return Attributes(headers=dict(described.content), metadata=dict(described.user))
+
+    def write_condition(self) -> Allow:
+        """If-Match and If-None-Match of a write, as the engine asks them. Raises S3Error."""
+        condition = conditions.write_condition(self.headers)
+        if condition is None:
+            return anything
+
+        def allow(current: Manifest | None) -> None:
+            condition.check(None if current is None else current.etag)
+
+        return allow
+
+
+def plain_headers(request: web.Request) -> dict[str, str]:
+    """Headers by lower-case name; a repeated one becomes a list, as RFC 9110, section 5.3, allows."""
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        lower = name.lower()
+        headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
+    return headers

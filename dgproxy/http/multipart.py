@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Multipart uploads: create, parts, complete, abort, and what is listed of them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from aiohttp import web
+
+from dgproxy.engine import complete as completion
+from dgproxy.engine import multipart
+from dgproxy.engine.multipart import PartRecord, Upload
+from dgproxy.http import answers
+from dgproxy.http.body import read_document
+from dgproxy.http.call import Call
+from dgproxy.s3 import checksums, integrity, listing, xml
+from dgproxy.s3.checksums import Algorithm, Checksum, ChecksumType
+from dgproxy.s3.errors import S3Error
+from dgproxy.s3.names import part_number
+from dgproxy.s3.uploads import page_of_uploads
+
+_SIZE: Final = "x-amz-mp-object-size"
+
+
+async def create_multipart_upload(call: Call) -> web.StreamResponse:
+    """CreateMultipartUpload."""
+    attributes, requested = call.attributes(), integrity.requested(call.headers)
+    algorithm, kind = ("", "") if requested is None else (requested[0].value, requested[1].value)
+    upload = await multipart.begin(call.engine, call.bucket, call.key, attributes, algorithm, kind)
+    headers = {"x-amz-checksum-algorithm": algorithm, "x-amz-checksum-type": kind} if algorithm else {}
+    return answers.xml(xml.render_create_multipart_upload(call.bucket, call.key, upload.id), headers)
+
+
+async def upload_part(call: Call) -> web.StreamResponse:
+    """UploadPart."""
+    number, body = part_number(call.s3.query["partNumber"]), call.object_body()
+    part = await multipart.put_part(call.engine, call.bucket, call.key, _upload_id(call), number, body)
+    checksum = answers.stored_checksum(part.checksums)
+    shown = {} if checksum is None else {checksum.algorithm.header: checksum.text}
+    return web.Response(headers={"ETag": answers.quoted(part.etag), **shown})
+
+
+async def complete_multipart_upload(call: Call) -> web.StreamResponse:
+    """CompleteMultipartUpload."""
+    listed = xml.parse_complete_multipart_upload(await read_document(call.body()))
+    wanted = [completion.WantedPart(part.number, part.etag) for part in listed]
+
+    def verify(upload: Upload, parts: Sequence[PartRecord]) -> completion.Checksums:
+        _check_size(call, parts)
+        _check_parts(listed, parts)
+        return _object_checksum(call, upload, parts)
+
+    allow = call.write_condition()
+    manifest = await completion.complete(
+        call.engine, call.bucket, call.key, _upload_id(call), wanted, verify, allow
+    )
+    document = xml.render_complete_multipart_upload(
+        call.bucket,
+        call.key,
+        manifest.etag,
+        str(call.request.url.with_query(None)),
+        checksum=answers.stored_checksum(manifest.checksums),
+    )
+    return answers.xml(document, {"x-amz-storage-type": manifest.storage})
+
+
+async def abort_multipart_upload(call: Call) -> web.StreamResponse:
+    """AbortMultipartUpload."""
+    await multipart.abort(call.engine, call.bucket, call.key, _upload_id(call))
+    return web.Response(status=204)
+
+
+async def list_parts(call: Call) -> web.StreamResponse:
+    """ListParts."""
+    asked = listing.list_parts(call.s3.query)
+    await multipart.find(call.engine, call.bucket, call.key, _upload_id(call))
+    stored = await multipart.parts_of(call.engine, call.bucket, _upload_id(call))
+    following = [part for part in stored if part.number > asked.after]
+    page = following[: asked.max_parts]
+    entries = [
+        xml.PartEntry(
+            part.number, part.size, part.etag, part.created, answers.stored_checksum(part.checksums)
+        )
+        for part in page
+    ]
+    document = xml.render_list_parts(
+        call.bucket, call.key, _upload_id(call), asked, entries, more=len(page) < len(following)
+    )
+    return answers.xml(document)
+
+
+async def list_multipart_uploads(call: Call) -> web.StreamResponse:
+    """ListMultipartUploads."""
+    asked = listing.list_multipart_uploads(call.s3.query)
+    uploads = {
+        (upload.key, upload.id): upload for upload in await multipart.uploads_of(call.engine, call.bucket)
+    }
+    page = page_of_uploads(asked, list(uploads))
+    entries = [
+        xml.UploadEntry(key, upload_id, uploads[key, upload_id].created) for key, upload_id in page.uploads
+    ]
+    document = xml.render_list_multipart_uploads(call.bucket, asked, entries, page.prefixes, more=page.more)
+    return answers.xml(document)
+
+
+def _upload_id(call: Call) -> str:
+    return call.s3.query["uploadId"]
+
+
+def _check_size(call: Call, parts: Sequence[PartRecord]) -> None:
+    """Compare with the size the client says the object has."""
+    claimed, size = call.headers.get(_SIZE), sum(part.size for part in parts)
+    if claimed is not None and claimed != str(size):
+        raise S3Error("InvalidRequest", f"The parts have {size} bytes, {_SIZE} says {claimed[:20]}.")
+
+
+def _check_parts(listed: Sequence[xml.PartReference], parts: Sequence[PartRecord]) -> None:
+    """Compare the checksums that the list gives for its parts with those the parts came with."""
+    for claim, part in zip(listed, parts, strict=True):
+        stored = answers.stored_checksum(part.checksums)
+        for name, digest in claim.checksums.items():
+            if stored is None or stored.algorithm.value != name or stored.digest != digest:
+                raise S3Error("InvalidPart", extra={"PartNumber": str(part.number)})
+
+
+def _object_checksum(call: Call, upload: Upload, parts: Sequence[PartRecord]) -> completion.Checksums:
+    """What the parts' checksums add up to, compared with what the client says it is.
+
+    There is one only where every part came with one of the algorithm that Create announced.
+    """
+    claimed = integrity.claimed(call.headers)
+    if not upload.checksum_algorithm:
+        return completion.Checksums({}, "FULL_OBJECT")
+    algorithm, kind = Algorithm(upload.checksum_algorithm), ChecksumType(upload.checksum_type)
+    stored = [answers.stored_checksum(part.checksums) for part in parts]
+    digests = [
+        (checksum.digest, part.size)
+        for checksum, part in zip(stored, parts, strict=True)
+        if checksum is not None and checksum.algorithm is algorithm
+    ]
+    if len(digests) < len(parts):
+        return completion.Checksums({}, "FULL_OBJECT")
+    combined: Checksum = checksums.combine(algorithm, kind, digests)
+    combined.check(claimed)
+    return completion.Checksums({algorithm.value.lower(): combined.text}, kind.value)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Objects: put, get, head, delete. Each handler parses, calls the engine once, answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from dgproxy.engine import delete, get, put
+from dgproxy.engine.commit import Allow, anything, read
+from dgproxy.engine.errors import EngineError
+from dgproxy.engine.get import Reading
+from dgproxy.engine.manifest import Manifest
+from dgproxy.http import answers
+from dgproxy.http.body import read_document
+from dgproxy.http.call import Call
+from dgproxy.http.errors import to_s3
+from dgproxy.s3 import conditions, metadata, ranges, xml
+from dgproxy.s3.errors import S3Error
+from dgproxy.s3.names import part_number
+from dgproxy.storage.backend import Buffer, StorageError
+
+_log = structlog.get_logger(__name__)
+
+#: Bytes given to the transport at once: a slow client then has a slice in its socket's buffer, not a window.
+_SLICE: Final = 1 << 20
+
+
+async def put_object(call: Call) -> web.StreamResponse:
+    """PutObject."""
+    attributes, allow, body = call.attributes(), call.write_condition(), call.object_body()
+    manifest = await put.put_object(call.engine, call.bucket, call.key, body, attributes, allow)
+    return web.Response(headers=answers.written(manifest))
+
+
+@dataclass(slots=True)
+class _Selection:
+    """What a GET or HEAD wants of an object: called with its manifest, gives the range, or refuses."""
+
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    partial: bool = False
+
+    def __call__(self, manifest: Manifest) -> tuple[int, int]:
+        conditions.check_read(self.headers, manifest.etag, manifest.created)
+        self.partial = True
+        if "partNumber" in self.query:
+            if "range" in self.headers:
+                raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber.")
+            return _part_range(manifest, part_number(self.query["partNumber"]))
+        if conditions.if_range(self.headers, manifest.etag, manifest.created):
+            chosen = ranges.parse(self.headers.get("range"), manifest.size)
+            if chosen is not None:
+                return chosen
+        self.partial = False
+        return 0, manifest.size
+
+    def answer_headers(self, manifest: Manifest, start: int, stop: int) -> dict[str, str]:
+        """Headers for the range that was chosen."""
+        wants_checksums = self.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
+        headers = answers.described(manifest, checksums=wants_checksums and not self.partial)
+        headers |= metadata.override_headers(self.query)
+        headers["Content-Length"] = str(stop - start)
+        if self.partial:
+            headers["Content-Range"] = ranges.content_range(start, stop, manifest.size)
+        if "partNumber" in self.query and manifest.parts:
+            headers["x-amz-mp-parts-count"] = str(len(manifest.parts))
+        return headers
+
+    @property
+    def status(self) -> int:
+        """200, or 206 for a range."""
+        return 206 if self.partial else 200
+
+
+def _part_range(manifest: Manifest, number: int) -> tuple[int, int]:
+    """Where the part of that number lies; an object of one PUT is its own part 1."""
+    sizes = [part.size for part in manifest.parts] or [manifest.size]
+    if number > len(sizes):
+        raise S3Error("InvalidPartNumber", extra={"ActualPartCount": str(len(sizes))})
+    start = sum(sizes[: number - 1])
+    return start, start + sizes[number - 1]
+
+
+async def get_object(call: Call) -> web.StreamResponse:
+    """GetObject."""
+    selection = _Selection(call.headers, call.s3.query)
+    async with get.open_object(call.engine, call.bucket, call.key, selection) as reading:
+        headers = selection.answer_headers(reading.manifest, reading.start, reading.stop)
+        return await _send(call, reading, selection.status, headers)
+
+
+async def head_object(call: Call) -> web.StreamResponse:
+    """HeadObject: the manifest alone."""
+    selection = _Selection(call.headers, call.s3.query)
+    manifest = await read(call.engine, call.bucket, call.key)
+    start, stop = selection(manifest)
+    return web.Response(status=selection.status, headers=selection.answer_headers(manifest, start, stop))
+
+
+async def _send(call: Call, reading: Reading, status: int, headers: dict[str, str]) -> web.StreamResponse:
+    """Send a reading. The first window is checked before the status line goes out.
+
+    Damage found later cuts the connection: Content-Length is promised, so no client can take what it has for
+    the whole.
+    """
+    windows = aiter(reading)
+    data: Buffer | None = await anext(windows, None)
+    response = web.StreamResponse(status=status, headers=headers)
+    await response.prepare(call.request)
+    try:
+        while data is not None:
+            view = memoryview(data)
+            for offset in range(0, len(view), _SLICE):
+                await response.write(view[offset : offset + _SLICE])
+            data = await anext(windows, None)
+    except (EngineError, StorageError) as error:
+        _log.error("answer_cut_off", bucket=call.bucket, key=call.key, error=str(error))
+        if call.request.transport is not None:
+            call.request.transport.abort()
+        return response
+    await response.write_eof()
+    return response
+
+
+async def delete_object(call: Call) -> web.StreamResponse:
+    """DeleteObject."""
+    await delete.delete_object(call.engine, call.bucket, call.key, call.write_condition())
+    return web.Response(status=204)
+
+
+async def delete_objects(call: Call) -> web.StreamResponse:
+    """DeleteObjects. The body must be proven: a flipped bit in it would delete something else."""
+    body = call.body()
+    body.require_proof()
+    asked = xml.parse_delete(await read_document(body))
+    outcomes = await delete.delete_objects(
+        call.engine, call.bucket, [(item.key, _deletable(item.etag)) for item in asked.items], S3Error
+    )
+    failed = [
+        xml.DeleteFailed(outcome.key, to_s3(outcome.error, call.bucket, outcome.key))
+        for outcome in outcomes
+        if outcome.error is not None
+    ]
+    deleted = [] if asked.quiet else [outcome.key for outcome in outcomes if outcome.error is None]
+    return answers.xml(xml.render_delete(deleted, failed))
+
+
+def _deletable(etag: str | None) -> Allow:
+    """The condition of one key in DeleteObjects."""
+    if etag is None:
+        return anything
+    condition = conditions.WriteCondition(absent=False, etag=etag)
+
+    def allow(current: Manifest | None) -> None:
+        condition.check(None if current is None else current.etag)
+
+    return allow

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which handler carries out which operation. The table is complete: a test compares it with `Operation`."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from aiohttp import web
+
+from dgproxy.http import buckets, copies, multipart, objects
+from dgproxy.http.call import Call
+from dgproxy.s3.operation import Operation
+
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+
+HANDLERS: Final[Mapping[Operation, Handler]] = {
+    Operation.LIST_BUCKETS: buckets.list_buckets,
+    Operation.CREATE_BUCKET: buckets.create_bucket,
+    Operation.HEAD_BUCKET: buckets.head_bucket,
+    Operation.DELETE_BUCKET: buckets.delete_bucket,
+    Operation.GET_BUCKET_LOCATION: buckets.get_bucket_location,
+    Operation.LIST_OBJECTS: buckets.list_objects_in,
+    Operation.LIST_OBJECTS_V2: buckets.list_objects_in,
+    Operation.GET_OBJECT: objects.get_object,
+    Operation.HEAD_OBJECT: objects.head_object,
+    Operation.PUT_OBJECT: objects.put_object,
+    Operation.COPY_OBJECT: copies.copy_object,
+    Operation.DELETE_OBJECT: objects.delete_object,
+    Operation.DELETE_OBJECTS: objects.delete_objects,
+    Operation.CREATE_MULTIPART_UPLOAD: multipart.create_multipart_upload,
+    Operation.UPLOAD_PART: multipart.upload_part,
+    Operation.UPLOAD_PART_COPY: copies.upload_part_copy,
+    Operation.COMPLETE_MULTIPART_UPLOAD: multipart.complete_multipart_upload,
+    Operation.ABORT_MULTIPART_UPLOAD: multipart.abort_multipart_upload,
+    Operation.LIST_PARTS: multipart.list_parts,
+    Operation.LIST_MULTIPART_UPLOADS: multipart.list_multipart_uploads,
+}
