@@ -114,7 +114,7 @@ function note({ status, size, sent, began, took, problem }: Transfer): string {
       return `${formatBytes(sent)} of ${formatBytes(size)}${left}`;
     }
     case "done":
-      return `${formatBytes(size)} in ${formatDuration((took ?? 0) / 1000)}`;
+      return took === null || took < 1000 ? formatBytes(size) : `${formatBytes(size)} in ${formatDuration(took / 1000)}`;
     case "failed":
       return problem ?? "Failed";
     case "cancelled":
