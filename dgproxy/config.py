@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the server can be told: every setting, where it may be said, and what is wrong with what was said.
+"""Where settings are said: the command line, the environment, a file; and what is wrong with what was said.
 
-Promises: a `Settings` is complete, valid and never changes. `load` returns one, or raises ConfigError with
-every problem it found, one line each, naming the setting, the value (never a secret) and where it stands.
-Each source is checked by itself, so a bad value is reported even where a better source overrides it. Nothing
-is guessed: an unknown key, an empty value or a file that can't be read stops the start.
+Promises: `load` returns settings, or raises ConfigError with every problem it found, one line each, naming
+the setting, the value (never a secret) and where it stands. Each source is checked by itself, so a bad value
+is reported even where a better source overrides it. Nothing is guessed: an unknown key, an empty value or a
+file that can't be read stops the start.
 
-Acting on a setting (binding, opening, logging) is for whoever reads it, not for this module.
+Which settings there are is said in `settings`; acting on one (binding, opening) is for whoever reads it.
 """
 
 import difflib
@@ -15,11 +15,11 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import ValidationError
 
-from dgproxy import config_values as values
+from dgproxy.settings import Settings, ui_directory
 
 __all__ = ["PREFIX", "ConfigError", "Configuration", "Settings", "StartError", "load", "ui_directory"]
 
@@ -34,57 +34,6 @@ _S3: Final = ("s3_endpoint", "s3_region", "s3_force_path_style")
 _CREDENTIALS: Final = ("access_key_id", "secret_access_key", *_AWS)
 
 _EMPTY: Final = "is empty; leave it out, or give it a value"
-
-_Integer = Annotated[int, BeforeValidator(values.not_a_boolean)]
-
-
-def _cores() -> int:
-    """Count the cores this process may use; `taskset` and containers make that fewer than there are."""
-    return len(os.sched_getaffinity(0))
-
-
-class Settings(BaseModel):
-    """Every setting, valid. Building one reads nothing but its arguments: `load` is what looks around."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    listen_addr: Annotated[values.ListenAddress, BeforeValidator(values.listen_address)] = (
-        values.ListenAddress("127.0.0.1", 9000)
-    )
-    #: Created at start when it is not there.
-    default_bucket: Annotated[str, BeforeValidator(values.bucket_name)] = "default"
-    #: Both or none: with them every request must be signed, without them the server is open.
-    access_key_id: Annotated[str, BeforeValidator(values.access_key)] | None = None
-    secret_access_key: Annotated[SecretStr, BeforeValidator(values.secret)] | None = None
-    #: A delta is kept when delta size / original size is smaller than this.
-    max_delta_ratio: Annotated[float, BeforeValidator(values.not_a_boolean), Field(ge=0, le=1)] = 0.5
-    #: Bytes; None leaves S3's own limits (5 GiB a PUT, 5 TiB an object).
-    max_object_size: Annotated[int, BeforeValidator(values.size), Field(ge=1, le=5 << 40)] | None = None
-    #: Keys with one of these endings (lower case) are stored as deltas where that pays; "*" is every key.
-    delta_suffixes: Annotated[tuple[str, ...], BeforeValidator(values.suffixes)] = (
-        ".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".jar", ".war", ".ear", ".rar", ".7z",
-        ".dmg", ".iso", ".sql", ".dump", ".bak", ".backup",
-    )  # fmt: skip
-    #: MiB of idle reference indexes, all workers together.
-    cache_size_mb: Annotated[_Integer, Field(ge=1)] = 100
-    #: MiB of bodies in flight, all workers together.
-    transfer_memory_mb: Annotated[_Integer, Field(ge=64)] = 512
-    data_dir: Annotated[Path, BeforeValidator(values.directory)] = Path("data")
-    #: Worker processes.
-    workers: Annotated[_Integer, Field(ge=1, le=1024)] = Field(default_factory=_cores)
-    #: strict: acknowledged means on disk; relaxed: the system writes it out in its own time.
-    durability: Literal["strict", "relaxed"] = "strict"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    s3_endpoint: Annotated[str, Field(min_length=1)] | None = None
-    s3_region: Annotated[str, Field(min_length=1)] | None = None
-    s3_force_path_style: bool | None = None
-    aws_access_key_id: str | None = None
-    aws_secret_access_key: SecretStr | None = None
-
-    @property
-    def signed(self) -> bool:
-        """Whether requests must be signed; otherwise the server is open to whoever reaches it."""
-        return self.secret_access_key is not None
 
 
 class ConfigError(Exception):
@@ -144,11 +93,6 @@ def load(
     if problems:
         raise ConfigError(problems)
     return Configuration(Settings.model_validate(said), path)
-
-
-def ui_directory() -> Path:
-    """Where `make ui` puts the browser UI; it may not be there."""
-    return Path(__file__).resolve().parent.parent / "ui-dist"
 
 
 # -- sources -----------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 Each takes what a source gave (text from the environment and the command line, any TOML type from the file)
 or a finished value, and returns the value or raises ValueError with a reason that fits behind
 "setting = value (place): ". The reasons for credentials never quote them. Which setting is of which kind is
-said in `config`.
+said in `settings`.
 """
 
 import re

@@ -60,7 +60,6 @@ class Ports:
             ipaddress.ip_address(each.getsockname()[0].partition("%")[0]).is_loopback for each in self.s3
         )
 
-
     def close(self) -> None:
         """Close this process's copies."""
         for each in (*self.s3, *self.ui):

@@ -24,9 +24,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from dgproxy import listen, worker
-from dgproxy.config import Settings, StartError
+from dgproxy.config import StartError
 from dgproxy.listen import Ports
 from dgproxy.logs import get_logger
+from dgproxy.settings import Settings
 from dgproxy.worker import READY, Serve
 
 __all__ = ["Serve", "run"]

@@ -21,9 +21,10 @@ from typing import Final, NoReturn
 import structlog
 import uvloop
 
-from dgproxy.config import Settings, StartError
+from dgproxy.config import StartError
 from dgproxy.listen import Ports
 from dgproxy.logs import get_logger
+from dgproxy.settings import Settings
 from dgproxy.storage.errors import StorageError
 
 __all__ = ["GRACE", "READY", "Serve", "live"]

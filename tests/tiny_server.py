@@ -16,8 +16,9 @@ import sys
 from collections.abc import Callable, Iterator
 
 from dgproxy import logs, supervisor, worker
-from dgproxy.config import Settings, StartError
+from dgproxy.config import StartError
 from dgproxy.listen import Ports
+from dgproxy.settings import Settings
 
 
 class Tiny:

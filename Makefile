@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# `make run` starts the server, `make test` proves it. Everything is made inside this directory, once, and made
+# again only when its inputs change: what a step installed or built is remembered by a stamp file of its own. As
+# root, `make test` also installs the Debian packages it uses; otherwise it says which are missing and goes on.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# Tried in this order; the first that is 3.11 or newer and can make virtual environments is taken.
+PYTHONS := $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3
+
+VENV := .venv/bin
+PIP := $(VENV)/python -m pip --quiet --disable-pip-version-check
+
+C_FILES := $(sort $(shell find csrc -name '*.[ch]'))
+UI_FILES := $(shell find ui -type f -not -path '*/node_modules/*' 2>/dev/null)
+NPM := $(shell command -v npm)
+
+# program:Debian package
+PROGRAMS := cc:gcc cmake:cmake ninja:ninja-build xdelta3:xdelta3
+
+.PHONY: help
+help:  ## Show this list.
+	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+# -- what people use ---------------------------------------------------------------------------------------
+
+.PHONY: run
+run: .venv/.package ui  ## Run the server in the foreground; ARGS="-l 127.0.0.1:9100" for its options.
+	@exec $(VENV)/deltaglider_proxy $(ARGS)
+
+.PHONY: test
+test: lint test-c test-ui .venv/.tools .venvs/awscli/.made  ## Run every check and every test; ARGS="tests/s3 -x" for pytest.
+	@$(VENV)/python -m pytest $(ARGS)
+
+.PHONY: test-c
+test-c: programs
+	@if ! { command -v cmake && command -v ninja; } > /dev/null; then
+	    echo "C tests skipped: they need cmake and ninja"
+	    exit
+	fi
+	mkdir -p build
+	{ cmake --preset asan && cmake --build --preset asan; } > build/asan.log 2>&1 || { cat build/asan.log; exit 1; }
+	ctest --preset asan
+
+.PHONY: test-ui
+test-ui: ui
+	@if [[ -n "$(NPM)" ]]; then cd ui && npm test; fi
+
+.PHONY: lint
+lint: .venv/.tools  ## Check format, style, types and layers of the Python code, and the format of the C code.
+	@$(VENV)/ruff format --check .
+	$(VENV)/ruff check .
+	$(VENV)/mypy
+	$(VENV)/lint-imports --no-logo
+	$(VENV)/clang-format --dry-run --Werror $(C_FILES)
+
+.PHONY: bench
+bench: .venv/.tools  ## Measure the server; the results go to benchmarks/record.
+	@$(VENV)/python -m benchmarks.server $(ARGS)
+
+.PHONY: ui
+ui:  ## Build the browser UI into ui-dist.
+ifeq ($(NPM),)
+	@echo "The browser UI is not built: npm is not installed (Node.js 20 or newer). S3 works without it."
+else
+ui: ui-dist/index.html
+endif
+
+.PHONY: clean
+clean:  ## Remove everything that was made here; the data directory stays.
+	@rm -rf .venv .venvs build ui-dist ui/node_modules *.egg-info .hypothesis .*_cache
+	rm -f dgproxy/codec/_vcd.c dgproxy/codec/_vcd.*.so
+	find dgproxy tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+# -- what that needs ---------------------------------------------------------------------------------------
+
+.venv/.python:
+	@for python in $(PYTHONS) ""; do
+	    if [[ -z "$$python" ]]; then
+	        echo "Python 3.11 or newer with the venv module is needed (Debian: python3 python3-venv python3-dev)" >&2
+	        exit 1
+	    elif "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then
+	        break
+	    fi
+	done
+	echo "Making .venv with $$($$python --version)"
+	"$$python" -m venv .venv
+	$(PIP) install --upgrade 'pip>=25.1'
+	touch $@
+
+# The package in place: edits of Python files need nothing, edits of C files a new build.
+.venv/.package: .venv/.python pyproject.toml setup.py dgproxy/codec/_build.py $(C_FILES)
+	@if ! command -v cc > /dev/null; then
+	    echo "A C compiler is needed to build the codec (Debian: gcc libc6-dev python3-dev)" >&2
+	    exit 1
+	fi
+	echo "Installing the package and what it needs"
+	$(PIP) install --group build
+	$(PIP) --quiet install --no-build-isolation --editable .
+	touch $@
+
+.venv/.tools: .venv/.package
+	@echo "Installing the tools for tests and lint"
+	$(PIP) install --group test --group lint
+	touch $@
+
+# On its own, because it pins the botocore it works with.
+.venvs/awscli/.made: .venv/.python pyproject.toml
+	@echo "Installing aws-cli"
+	$(VENV)/python -m venv .venvs/awscli
+	.venvs/awscli/bin/python -m pip --quiet install --upgrade 'pip>=25.1'
+	.venvs/awscli/bin/python -m pip --quiet install --group awscli
+	touch $@
+
+ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
+	@echo "Installing what the browser UI is built with"
+	cd ui
+	npm ci --no-audit --no-fund --loglevel=error
+	touch node_modules/.package-lock.json
+
+ui-dist/index.html: ui/node_modules/.package-lock.json $(UI_FILES)
+	@cd ui
+	npm run --silent build
+
+.PHONY: programs
+programs:
+	@missing=()
+	for each in $(PROGRAMS); do
+	    command -v "$${each%%:*}" > /dev/null || missing+=("$${each##*:}")
+	done
+	if (( $${#missing[@]} == 0 )); then
+	    exit
+	elif [[ $$(id -u) == 0 ]] && command -v apt-get > /dev/null; then
+	    echo "Installing $${missing[*]}"
+	    apt-get -qq update
+	    DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "$${missing[@]}" > /dev/null
+	else
+	    echo "Not installed, so some tests will be skipped: $${missing[*]}"
+	fi

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every setting of the server, with its default and its limits.
+
+Promises: a `Settings` is complete, valid and never changes; building one reads nothing but its arguments.
+Where the values come from is the business of `config`, what their text looks like that of `config_values`.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from dgproxy import config_values as values
+
+__all__ = ["Settings", "ui_directory"]
+
+#: More would only queue: a request hands over one window at a time, and prepares few ahead.
+_MOST_THREADS: Final = 8
+
+_Integer = Annotated[int, BeforeValidator(values.not_a_boolean)]
+
+
+def _cores() -> int:
+    """Count the cores this process may use; `taskset` and containers make that fewer than there are."""
+    return len(os.sched_getaffinity(0))
+
+
+class Settings(BaseModel):
+    """Every setting, valid."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    listen_addr: Annotated[values.ListenAddress, BeforeValidator(values.listen_address)] = (
+        values.ListenAddress("127.0.0.1", 9000)
+    )
+    #: Created at start when it is not there.
+    default_bucket: Annotated[str, BeforeValidator(values.bucket_name)] = "default"
+    #: Both or none: with them every request must be signed, without them the server is open.
+    access_key_id: Annotated[str, BeforeValidator(values.access_key)] | None = None
+    secret_access_key: Annotated[SecretStr, BeforeValidator(values.secret)] | None = None
+    #: A delta is kept when delta size / original size is smaller than this.
+    max_delta_ratio: Annotated[float, BeforeValidator(values.not_a_boolean), Field(ge=0, le=1)] = 0.5
+    #: Bytes; None leaves S3's own limits (5 GiB a PUT, 5 TiB an object).
+    max_object_size: Annotated[int, BeforeValidator(values.size), Field(ge=1, le=5 << 40)] | None = None
+    #: Keys with one of these endings (lower case) are stored as deltas where that pays; "*" is every key.
+    delta_suffixes: Annotated[tuple[str, ...], BeforeValidator(values.suffixes)] = (
+        ".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".jar", ".war", ".ear", ".rar", ".7z",
+        ".dmg", ".iso", ".sql", ".dump", ".bak", ".backup",
+    )  # fmt: skip
+    #: MiB of idle reference indexes, all workers together.
+    cache_size_mb: Annotated[_Integer, Field(ge=1)] = 100
+    #: MiB of bodies in flight, all workers together.
+    transfer_memory_mb: Annotated[_Integer, Field(ge=64)] = 512
+    data_dir: Annotated[Path, BeforeValidator(values.directory)] = Path("data")
+    #: Worker processes.
+    workers: Annotated[_Integer, Field(ge=1, le=1024)] = Field(default_factory=_cores)
+    #: strict: acknowledged means on disk; relaxed: the system writes it out in its own time.
+    durability: Literal["strict", "relaxed"] = "strict"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    s3_endpoint: Annotated[str, Field(min_length=1)] | None = None
+    s3_region: Annotated[str, Field(min_length=1)] | None = None
+    s3_force_path_style: bool | None = None
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: SecretStr | None = None
+
+    @property
+    def signed(self) -> bool:
+        """Whether requests must be signed; otherwise the server is open to whoever reaches it."""
+        return self.secret_access_key is not None
+
+    @property
+    def threads(self) -> int:
+        """Threads for hashing and codec in each worker process: one request alone may use them all."""
+        return min(_cores(), _MOST_THREADS)
+
+
+def ui_directory() -> Path:
+    """Where `make ui` puts the browser UI; it may not be there."""
+    return Path(__file__).resolve().parent.parent / "ui-dist"

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the documentation says about settings is what the code does."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from dgproxy import config
+from dgproxy.config import PREFIX
+from dgproxy.config_values import ListenAddress
+from dgproxy.s3.operation import Operation
+from dgproxy.settings import Settings
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def test_example_file_has_every_setting_at_its_default() -> None:
+    file = PROJECT / "deltaglider_proxy.toml.example"
+    text = file.read_text()
+    assert config.load(file=file, environment={}).settings == Settings(), "as it stands it changes nothing"
+    every = tomllib.loads(re.sub(r"(?m)^#(?=\w+ = |    \"|\])", "", text))
+    later = {name for name in Settings.model_fields if name.startswith(("s3_", "aws_"))}
+    assert every.keys() == Settings.model_fields.keys() - later
+    # What has no default, or depends on the machine, is shown by example.
+    for name in every.keys() - {"access_key_id", "secret_access_key", "max_object_size", "workers"}:
+        assert getattr(Settings.model_validate({name: every[name]}), name) == getattr(Settings(), name), name
+
+
+def test_readme_table_has_every_setting() -> None:
+    rows = dict(re.findall(r"(?m)^\| `(\w+)` \| `(\w+)` \|", (PROJECT / "README.md").read_text()))
+    aws = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY"}
+    assert rows == {name: PREFIX + name.upper() for name in Settings.model_fields} | aws
+
+
+def test_readme_table_has_the_defaults() -> None:
+    text = (PROJECT / "README.md").read_text()
+    for name, field in Settings.model_fields.items():
+        default = field.get_default()
+        if isinstance(default, str | int | float | ListenAddress | Path) and not isinstance(default, bool):
+            shown = f"./{default}" if isinstance(default, Path) else default
+            assert re.search(rf"(?m)^\| `{name}` \| `\w+` \| `{re.escape(str(shown))}` \|", text), name
+
+
+def test_readme_has_every_operation() -> None:
+    """The table names what the server has, all of it and nothing else."""
+    text = (
+        (PROJECT / "README.md").read_text().partition("## Operations")[2].partition("Requests are signed")[0]
+    )
+    rows = re.findall(r"(?m)^\| ([A-Z]\w+(?:, \w+)*) \|", text)
+    assert {name for row in rows for name in row.split(", ")} == {each.value for each in Operation}
+
+
+def test_readme_has_the_default_suffixes() -> None:
+    text = (PROJECT / "README.md").read_text()
+    found = re.search(r"By default these suffixes are worth a delta: `([^`]+)`", text)
+    assert found is not None
+    assert tuple(found[1].split()) == Settings().delta_suffixes
