@@ -216,6 +216,7 @@ class Backend(Protocol):
     ) -> Listing:
         """Up to `limit` items whose keys start with `prefix`, in key order, from past `after`.
 
+        `prefix` names at least the first part of the keys, with its '/': a listing is of one room.
         `delimiter` (any text) rolls keys that contain it behind the prefix into one CommonPrefix. `after` is
         a full key or a common prefix; when it is itself a common prefix of this listing, everything under it
         is past. `limit` >= 1.
