@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The server put together, top to bottom: storage, engine, S3 application, browser, listening sockets.
+
+Start here to see what is made of what. Everything lives in one `async with` a process and ends with it. Which
+processes there are is the supervisor's business, and what the parts do is theirs.
+"""
+
+import asyncio
+import os
+import resource
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+from aiohttp import web
+
+from dgproxy.config import Settings, ui_directory
+from dgproxy.engine import context
+from dgproxy.engine.buckets import ensure_bucket
+from dgproxy.engine.policy import Policy
+from dgproxy.http import protocol
+from dgproxy.http.service import Credentials, s3_application
+from dgproxy.http.ui import ui_application
+from dgproxy.storage import filesystem
+from dgproxy.worker import GRACE
+
+_MIB: Final = 1 << 20
+
+#: Threads of a process that wait for the disk: enough to keep an SSD's queue filled, few enough to be cheap.
+_IO_THREADS: Final = 16
+
+
+@contextmanager
+def claim(settings: Settings) -> Iterator[None]:
+    """Own the data directory for the block, leftovers of a server that died cleared away.
+
+    Raises StorageError when another server owns it, or it can't be used.
+    """
+    with filesystem.claim(settings.data_dir):
+        yield
+
+
+async def serve(
+    settings: Settings,
+    sockets: list[socket.socket],
+    ui_sockets: list[socket.socket],
+    ready: Callable[[], None],
+    stop: asyncio.Event,
+) -> None:
+    """Be one worker process: serve both ports from `ready` until `stop`, then let requests finish."""
+    _allow_open_files()
+    async with _engine(settings) as engine:
+        await ensure_bucket(engine, settings.default_bucket)
+        async with (
+            _listening(s3_application(engine, _credentials(settings)), sockets),
+            _listening(ui_application(ui_directory()), ui_sockets),
+        ):
+            ready()
+            await stop.wait()
+
+
+@asynccontextmanager
+async def _engine(settings: Settings) -> AsyncIterator[context.Engine]:
+    """The engine of one process, with its share of the memory."""
+    policy = Policy(settings.delta_suffixes, settings.max_delta_ratio, settings.max_object_size)
+    async with (
+        filesystem.FilesystemBackend.open(settings.data_dir, settings.durability, _IO_THREADS) as backend,
+        context.running(
+            backend,
+            policy,
+            threads=len(os.sched_getaffinity(0)),
+            index_memory=settings.cache_size_mb * _MIB // settings.workers,
+            transfer_memory=settings.transfer_memory_mb * _MIB // settings.workers,
+        ) as engine,
+    ):
+        yield engine
+
+
+@asynccontextmanager
+async def _listening(application: web.Application, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
+    """Accept connections on sockets for the block; at its end requests under way may finish."""
+    loop = asyncio.get_running_loop()
+    runner = web.AppRunner(application, shutdown_timeout=GRACE)
+    await runner.setup()
+    server = runner.server
+    if server is None:
+        raise RuntimeError("a runner that is set up has a server")
+    try:
+        listeners = [
+            await loop.create_server(lambda: protocol.connection(server, loop), sock=each) for each in sockets
+        ]
+        try:
+            yield
+        finally:
+            for listener in listeners:
+                listener.close()
+    finally:
+        await runner.cleanup()
+
+
+def _credentials(settings: Settings) -> Credentials | None:
+    if settings.access_key_id is None or settings.secret_access_key is None:
+        return None
+    return Credentials(settings.access_key_id, settings.secret_access_key.get_secret_value())
+
+
+def _allow_open_files() -> None:
+    """Use all the file descriptors the system grants: a GET of a many-part object opens every part first."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
