@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from dgproxy.s3 import dates, payload
 from dgproxy.s3.errors import S3Error
 
-__all__ = ["ALGORITHM", "Claim", "Credential", "has_credentials", "read_claim"]
+__all__ = ["ALGORITHM", "Claim", "Credential", "has_credentials", "hoisted_headers", "read_claim"]
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _MAX_EXPIRES: Final = 7 * 24 * 3600
@@ -29,6 +29,9 @@ _QUERY_PARAMETERS: Final = (
     "X-Amz-Date",
     "X-Amz-SignedHeaders",
     "X-Amz-Expires",
+)
+_NOT_HOISTED: Final = frozenset(
+    name.lower() for name in (*_QUERY_PARAMETERS, "X-Amz-Content-Sha256", "X-Amz-Security-Token")
 )
 
 
@@ -68,6 +71,22 @@ class Claim:
 def has_credentials(headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
     """Say whether the request claims to be signed, by an Authorization header or as a presigned URL."""
     return bool(headers.get("authorization")) or _presigned(query) or _presigned_v2(query)
+
+
+def hoisted_headers(query: Mapping[str, str]) -> dict[str, str]:
+    """Give the x-amz- headers that a presigned URL carries as parameters, signed with it; names in lower case.
+
+    Not the checksums: SDKs that presign without a body put the empty body's there, and S3 ignores it.
+    """
+    if not _presigned(query):
+        return {}
+    return {
+        name.lower(): value
+        for name, value in query.items()
+        if name.lower().startswith("x-amz-")
+        and name.lower() not in _NOT_HOISTED
+        and not name.lower().startswith(("x-amz-checksum-", "x-amz-sdk-"))
+    }
 
 
 def read_claim(headers: Mapping[str, str], query: Mapping[str, str]) -> Claim:

@@ -65,7 +65,6 @@ class ListParts:
 
     after: int
     max_parts: int
-    url: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,6 @@ def list_parts(query: Mapping[str, str]) -> ListParts:
     return ListParts(
         after=_integer(query, "part-number-marker", "part-number-marker", 0),
         max_parts=_count(query, "max-parts", "max-parts"),
-        url=_encoding(query),
     )
 
 

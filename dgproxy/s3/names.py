@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which bucket names, keys and part numbers S3 allows.
+"""Which bucket names, keys, version ids and part numbers are good here.
 
 A name that passes is safe to hand to any backend's key mapping; nothing else in the program checks again.
 Nothing here decodes a URL (`operation` does) or knows how a key is stored.
@@ -10,7 +10,7 @@ from typing import Final
 
 from dgproxy.s3.errors import S3Error
 
-__all__ = ["MAX_KEY_BYTES", "MAX_PART_NUMBER", "check_bucket", "check_key", "part_number"]
+__all__ = ["MAX_KEY_BYTES", "MAX_PART_NUMBER", "check_bucket", "check_key", "check_version", "part_number"]
 
 #: "Creating object key names", Amazon S3 User Guide.
 MAX_KEY_BYTES: Final = 1024
@@ -21,6 +21,8 @@ MAX_PART_NUMBER: Final = 10_000
 # with `/_` are free for the server itself.
 _BUCKET: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]", re.ASCII)
 _IPV4: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", re.ASCII)
+# A version id as S3 makes them; one of another shape never existed anywhere.
+_VERSION_ID: Final = re.compile(r"[A-Za-z0-9._-]{32,1024}")
 _RESERVED_PREFIXES: Final = ("xn--", "sthree-", "amzn-s3-demo-")
 _RESERVED_SUFFIXES: Final = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3", "-an")
 
@@ -42,6 +44,19 @@ def check_key(key: str) -> None:
         raise S3Error("InvalidURI") from error
     if size > MAX_KEY_BYTES:
         raise S3Error("KeyTooLongError", extra={"Size": str(size), "MaxSizeAllowed": str(MAX_KEY_BYTES)})
+
+
+def check_version(version: str) -> None:
+    """Accept the one version every object has, `null`, as in a bucket that never had versioning.
+
+    Raises S3Error: InvalidArgument, NoSuchVersion.
+    """
+    if version == "null":
+        return
+    if _VERSION_ID.fullmatch(version):
+        raise S3Error("NoSuchVersion", extra={"VersionId": version})
+    message = "Invalid version id specified" if version else "Version id cannot be the empty string"
+    raise S3Error("InvalidArgument", message, extra={"ArgumentName": "versionId", "ArgumentValue": version})
 
 
 def part_number(text: str) -> int:

@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from dgproxy.s3 import uri
 from dgproxy.s3.errors import S3Error
-from dgproxy.s3.names import check_bucket, check_key
+from dgproxy.s3.names import check_bucket, check_key, check_version
 
 __all__ = ["Body", "CopySource", "Operation", "Request", "parse", "parse_copy_source"]
 
@@ -175,9 +175,6 @@ _OBJECT: Final[_Table] = {
     "torrent": _setting("ObjectTorrent", "GET"),
 }
 
-# A version id as S3 makes them; one of another shape never existed anywhere.
-_VERSION_ID: Final = re.compile(r"[A-Za-z0-9._-]{32,1024}")
-
 
 def parse(method: str, raw_target: str, headers: Mapping[str, str], *, domain: str | None = None) -> Request:
     """Route one request.
@@ -240,7 +237,7 @@ def parse_copy_source(value: str) -> CopySource:
     except S3Error as error:
         raise _invalid_argument("x-amz-copy-source", value, "Invalid copy source encoding.") from error
     if marker:
-        _check_version(version)
+        check_version(version)
     bucket, _, key = source.removeprefix("/").partition("/")
     if not bucket or not key:
         raise _invalid_argument("x-amz-copy-source", value, "Invalid copy source object key")
@@ -322,7 +319,7 @@ def _look_up(method: str, kind: str, table: _Table, subresource: str) -> Operati
 def _check_parameters(operation: Operation, query: Mapping[str, str]) -> None:
     """Check what must hold of the query before the operation is the one it seems to be."""
     if "versionId" in query:
-        _check_version(query["versionId"])
+        check_version(query["versionId"])
     if operation is Operation.LIST_OBJECTS_V2 and query["list-type"] != "2":
         raise _invalid_argument("list-type", query["list-type"], "Invalid List Type specified in Request")
     # A broken multipart client must never overwrite the object itself.
@@ -330,17 +327,6 @@ def _check_parameters(operation: Operation, query: Mapping[str, str]) -> None:
         raise _invalid_argument("uploadId", "", "This operation needs the query parameter uploadId.")
     if operation is Operation.UPLOAD_PART and "partNumber" not in query:
         raise _invalid_argument("partNumber", "", "This operation needs the query parameter partNumber.")
-
-
-def _check_version(version: str) -> None:
-    """Objects have the one version `null`, as in a bucket that never had versioning."""
-    if version == "null":
-        return
-    if not version:
-        raise _invalid_argument("versionId", version, "Version id cannot be the empty string")
-    if not _VERSION_ID.fullmatch(version):
-        raise _invalid_argument("versionId", version, "Invalid version id specified")
-    raise S3Error("NoSuchVersion", extra={"VersionId": version})
 
 
 def _preflight_refused(headers: Mapping[str, str]) -> S3Error:

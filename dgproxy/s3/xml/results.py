@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The documents that answer single requests, errors among them, as pure functions.
+
+Times are milliseconds since the epoch, etags without quotes. Response syntax: Amazon S3 API Reference, page
+of each operation; "Error responses" for the Error document, which has no namespace.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dgproxy.s3.checksums import Checksum
+from dgproxy.s3.dates import iso8601
+from dgproxy.s3.errors import S3Error
+from dgproxy.s3.xml.elements import HEAD, checksum_tags, document, escape, etag_tag, readable, tag
+
+__all__ = [
+    "DeleteFailed",
+    "render_complete_multipart_upload",
+    "render_copy_object",
+    "render_create_multipart_upload",
+    "render_delete",
+    "render_error",
+    "render_location",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFailed:
+    """One object that DeleteObjects could not delete."""
+
+    key: str
+    error: S3Error
+
+
+def render_error(error: S3Error, *, resource: str, request_id: str, host_id: str = "") -> bytes:
+    """Render an Error document; `resource` is the path that was asked for."""
+    fields = {
+        "Code": error.code,
+        "Message": error.message,
+        **error.extra,
+        "Resource": resource,
+        "RequestId": request_id,
+        "HostId": host_id,
+    }
+    content = "".join(tag(name, readable(value)) for name, value in fields.items())
+    return f"{HEAD}<Error>{content}</Error>".encode()
+
+
+def render_location(region: str) -> bytes:
+    """Render LocationConstraint; us-east-1 is the empty one."""
+    return document("LocationConstraint", "" if region == "us-east-1" else escape(region))
+
+
+def render_copy_object(
+    etag: str, modified: int, *, part: bool = False, checksum: Checksum | None = None
+) -> bytes:
+    """Render CopyObjectResult, or CopyPartResult for a part."""
+    return document(
+        "CopyPartResult" if part else "CopyObjectResult",
+        tag("LastModified", iso8601(modified)),
+        etag_tag(etag),
+        checksum_tags(checksum, with_kind=not part),
+    )
+
+
+def render_delete(deleted: Sequence[str], failed: Sequence[DeleteFailed]) -> bytes:
+    """Render DeleteResult; leave `deleted` empty when the request was quiet."""
+    return document(
+        "DeleteResult",
+        *(f"<Deleted>{tag('Key', key)}</Deleted>" for key in deleted),
+        *(
+            f"<Error>{tag('Key', item.key)}{tag('Code', item.error.code)}"
+            f"{tag('Message', item.error.message)}</Error>"
+            for item in failed
+        ),
+    )
+
+
+def render_create_multipart_upload(bucket: str, key: str, upload_id: str) -> bytes:
+    """Render InitiateMultipartUploadResult."""
+    return document(
+        "InitiateMultipartUploadResult",
+        tag("Bucket", bucket),
+        tag("Key", key),
+        tag("UploadId", upload_id),
+    )
+
+
+def render_complete_multipart_upload(
+    bucket: str, key: str, etag: str, location: str, *, checksum: Checksum | None = None
+) -> bytes:
+    """Render CompleteMultipartUploadResult; `location` is the object's URL."""
+    return document(
+        "CompleteMultipartUploadResult",
+        tag("Location", location),
+        tag("Bucket", bucket),
+        tag("Key", key),
+        etag_tag(etag),
+        checksum_tags(checksum, with_kind=True),
+    )
