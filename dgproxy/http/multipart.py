@@ -117,8 +117,8 @@ def _check_parts(listed: Sequence[xml.PartReference], parts: Sequence[PartRecord
     """Compare the checksums that the list gives for its parts with those the parts came with."""
     for claim, part in zip(listed, parts, strict=True):
         stored = answers.stored_checksum(part.checksums)
-        for name, digest in claim.checksums.items():
-            if stored is None or stored.algorithm.value != name or stored.digest != digest:
+        for algorithm, digest in claim.checksums.items():
+            if stored is None or (stored.algorithm, stored.digest) != (algorithm, digest):
                 raise S3Error("InvalidPart", extra={"PartNumber": str(part.number)})
 
 
