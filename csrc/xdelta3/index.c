@@ -140,14 +140,15 @@ vcd_error vcd_index_init(void *memory, size_t size, uint64_t source_size, unsign
 
 static void insert(const struct source_view *view, uint32_t *slots, struct place place, uint64_t block) {
     uint32_t *bucket = slots + (size_t)place.bucket * BUCKET_SLOTS;
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-        if (bucket[i] == 0) {
-            bucket[i] = place.tag | (uint32_t)(block + 1);
-            return;
-        }
-        if ((bucket[i] & ~view->block_mask) == place.tag) {
-            return;
-        }
+    unsigned full = 0;
+    unsigned known = 0;
+    for (unsigned i = 0; i < BUCKET_SLOTS;
+         i++) { /* without branches: how full a bucket is cannot be predicted */
+        full += bucket[i] != 0;
+        known |= (bucket[i] & ~view->block_mask) == place.tag && bucket[i] != 0;
+    }
+    if (full < BUCKET_SLOTS && !known) {
+        bucket[full] = place.tag | (uint32_t)(block + 1);
     }
 }
 

@@ -4,17 +4,18 @@
  *
  * New versions of a file are mostly old bytes in old order, so the search goes from cheap to dear:
  *
- *  1. Same diagonal. Where a copy ended, the bytes after the difference are most likely those that follow in
- * the source at the same distance (a rebuilt binary changes addresses and keeps everything else). 64 bytes of
- * both sides are compared at once; a run of RESUME_MIN equal bytes continues the copy. No table is read. The
- * last two diagonals are tried, for copies that turn out to be a detour.
- *  2. The index. The places of 64 consecutive target offsets are worked out and fetched together, then looked
- * at in order; a slot that fits is compared with the source and extended both ways.
+ *  1. Same diagonal. Where a copy ended, the bytes after the difference are most likely those that follow in the
+ *     source at the same distance (a rebuilt binary changes addresses and keeps everything else). 64 bytes of both
+ *     sides are compared at once, and every run of RESUME_MIN equal bytes becomes a copy. No table is read.
+ *  2. The index. The places of 64 consecutive target offsets are worked out and fetched together, then
+ *     looked at in order; a slot that fits is compared with the source and extended both ways.
  *  3. Runs of one byte are noticed on the way, because the index has none of them.
  *
- * After DRY_MAX bytes without a match only `stride` offsets out of a growing step are looked up: enough to
- * find any stretch that is longer than the step, and data that has nothing in common with the source passes
- * quickly. The diagonals are still compared everywhere, since that costs next to nothing.
+ * After DRY_MAX bytes without a good match only `stride` offsets out of a growing step are looked up: enough to find
+ * any stretch that is longer than the step, and data that has nothing in common with the source passes quickly. The
+ * diagonal is still compared everywhere, since that costs next to nothing; the short copies it gives in densely changed
+ * data do not count as good. Older diagonals are not tried: what they find is mostly chance, and makes literals that
+ * compress worse.
  *
  * Included once by each kernels_*.c, after wide.h, and compiled for its instruction set. What is found is the same for
  * all of them.
@@ -23,10 +24,10 @@ enum {
     RESUME_MIN = 8,    /* shortest copy on a known diagonal: its address takes one or two bytes */
     BATCH = 64,        /* bytes per step, and lookups under way at once */
     RUN_MIN = 32,      /* shortest run of one byte worth interrupting the literals */
+    GOOD_MIN = 32,     /* shorter copies do not make lookups worth while again */
     DRY_MAX = 1024,    /* bytes without a match before lookups thin out */
     STEP_MAX = 2048,   /* widest step then */
     DRY_PER_STEP = 16, /* bytes without a match per byte of step */
-    DIAGONALS = 2,
 };
 
 struct search {
@@ -34,9 +35,10 @@ struct search {
     const uint8_t *target;
     size_t size;
     struct match_list *list;
-    size_t literal;               /* start of what no match covers yet */
-    uint64_t diagonal[DIAGONALS]; /* source offset minus target offset modulo 2^64, latest first */
-    unsigned diagonals;
+    size_t literal;    /* start of what no match covers yet */
+    size_t dry_since;  /* end of the last good match, and the short ones since then */
+    uint64_t diagonal; /* source offset minus target offset of the last copy, modulo 2^64 */
+    bool on_diagonal;  /* there was a copy */
 };
 
 static vcd_error append(struct match_list *list, struct match match) {
@@ -51,13 +53,12 @@ static vcd_error append(struct match_list *list, struct match match) {
     return VCD_OK;
 }
 
-static void remember_diagonal(struct search *search, uint64_t diagonal) {
-    if (search->diagonals > 0 && search->diagonal[0] == diagonal) {
-        return;
-    }
-    search->diagonal[1] = search->diagonal[0];
-    search->diagonal[0] = diagonal;
-    search->diagonals += search->diagonals < DIAGONALS;
+/* Add a match that begins at or after search->literal. */
+static vcd_error record(struct search *search, struct match match) {
+    size_t end = (size_t)match.start + match.length;
+    search->dry_since = match.length >= GOOD_MIN ? end : search->dry_since + match.length;
+    search->literal = end;
+    return append(search->list, match);
 }
 
 /* Record the copy that has `known` equal bytes at (at, from), as long as it can be made both ways. */
@@ -72,9 +73,9 @@ static vcd_error accept_copy(struct search *search, size_t at, uint64_t from, si
     size_t ahead =
         known + common_prefix(target + at + known, source + from + known, (size_t)ahead_max - known);
     struct match match = {from - back, (uint32_t)(at - back), (uint32_t)(back + ahead), MATCH_SOURCE};
-    remember_diagonal(search, from - at);
-    search->literal = at + ahead;
-    return append(search->list, match);
+    search->diagonal = from - at;
+    search->on_diagonal = true;
+    return record(search, match);
 }
 
 static vcd_error accept_run(struct search *search, size_t at) {
@@ -90,28 +91,38 @@ static vcd_error accept_run(struct search *search, size_t at) {
         return VCD_OK;
     }
     struct match match = {0, (uint32_t)start, (uint32_t)length, MATCH_RUN};
-    search->literal = start + length;
-    return append(search->list, match);
+    return record(search, match);
 }
 
-/* Compare the 64 bytes from `at` on with the source along one diagonal. */
-static vcd_error try_diagonal(struct search *search, size_t at, uint64_t diagonal) {
-    uint64_t from = at + diagonal;
+/* Take every run of RESUME_MIN equal bytes among the 64 from `at` on along the diagonal. */
+static vcd_error follow_diagonal(struct search *search, size_t at) {
+    uint64_t from = at + search->diagonal;
     if (from >= search->view->source_size) {
         return VCD_OK; /* before the start wraps to past the end */
     }
     size_t size = search->size - at < BATCH ? search->size - at : BATCH;
     size = search->view->source_size - from < size ? (size_t)(search->view->source_size - from) : size;
-    uint64_t runs = equal_mask(search->target + at, search->view->source + from, size);
-    runs &= runs >> 1;
+    uint64_t equal = equal_mask(search->target + at, search->view->source + from, size);
+    uint64_t runs = equal & equal >> 1;
     runs &= runs >> 2;
     runs &= runs >> 4;
     static_assert(RESUME_MIN == 8, "three shifts leave the starts of runs of eight");
-    if (runs == 0) {
-        return VCD_OK;
+    while (runs != 0) {
+        unsigned first = (unsigned)__builtin_ctzll(runs);
+        uint64_t differs = ~(equal >> first);
+        unsigned length = differs != 0 ? (unsigned)__builtin_ctzll(differs) : BATCH;
+        if (first == 0 || first + length >= size) {
+            VCD_TRY(accept_copy(search, at + first, from + first, length)); /* may go on outside */
+        } else {
+            struct match match = {from + first, (uint32_t)(at + first), length, MATCH_SOURCE};
+            VCD_TRY(record(search, match));
+        }
+        if (first + length >= size) {
+            break;
+        }
+        runs &= UINT64_MAX << (first + length);
     }
-    unsigned first = (unsigned)__builtin_ctzll(runs);
-    return accept_copy(search, at + first, from + first, RESUME_MIN);
+    return VCD_OK;
 }
 
 /* Look up what `count` <= BATCH target offsets from `at` on were found at; 16 bytes can be read from each. */
@@ -138,7 +149,7 @@ static vcd_error probe(struct search *search, size_t at, size_t count) {
 
 /* How far to go on when nothing was found at `at`. */
 static size_t step_from(const struct search *search, size_t at) {
-    size_t dry = at - search->literal;
+    size_t dry = at - search->dry_since;
     if (dry < DRY_MAX) {
         return BATCH;
     }
@@ -146,12 +157,11 @@ static size_t step_from(const struct search *search, size_t at) {
     return step < STEP_MAX ? step : STEP_MAX;
 }
 
-/* Everything cheap at `at`: a run of one byte, the known diagonals. A match moves search->literal past `at`.
- */
+/* Everything cheap at `at`: the diagonal, a run of one byte. A match moves search->literal past it. */
 static vcd_error try_cheap(struct search *search, size_t at) {
     size_t back = at - search->literal < RESUME_MIN - 1 ? at - search->literal : RESUME_MIN - 1;
-    for (unsigned i = 0; i < search->diagonals && search->literal <= at; i++) {
-        VCD_TRY(try_diagonal(search, at - back, search->diagonal[i]));
+    if (search->on_diagonal) {
+        VCD_TRY(follow_diagonal(search, at - back));
     }
     if (search->literal <= at && search->size - at >= FINGERPRINT_SIZE) {
         const uint8_t *target = search->target + at;
@@ -168,7 +178,7 @@ static vcd_error find_matches(const struct source_view *view, const uint8_t *tar
     struct search *search = &state;
     list->count = 0;
     size_t stride = (size_t)1 << view->stride_log2;
-    size_t at = 0;         /* everything before it has been compared along the diagonals */
+    size_t at = 0;         /* everything before it has been compared along the diagonal */
     size_t next_probe = 0; /* lookups go on here */
     while (at < size) {
         VCD_TRY(try_cheap(search, at));
@@ -178,7 +188,7 @@ static vcd_error find_matches(const struct source_view *view, const uint8_t *tar
         }
         if (view->bucket_count != 0 && at >= next_probe && size - at >= FINGERPRINT_SIZE) {
             size_t step = step_from(search, at);
-            size_t wanted = step > BATCH && stride > BATCH ? stride : BATCH;
+            size_t wanted = step > BATCH ? stride : BATCH;
             size_t places = size - at - FINGERPRINT_SIZE + 1;
             wanted = wanted < places ? wanted : places;
             for (size_t done = 0; done < wanted && search->literal <= at; done += BATCH) {
