@@ -30,8 +30,11 @@ help:  ## Show this list.
 
 # -- what people use ---------------------------------------------------------------------------------------
 
+.PHONY: build
+build: .venv/.package ui  ## Build everything that a server needs.
+
 .PHONY: run
-run: .venv/.package ui  ## Run the server in the foreground; ARGS="-l 127.0.0.1:9100" for its options.
+run: build  ## Run the server in the foreground; ARGS="-l 127.0.0.1:9100" for its options.
 	@exec $(VENV)/deltaglider_proxy $(ARGS)
 
 .PHONY: test

@@ -55,3 +55,14 @@ def test_readme_has_the_default_suffixes() -> None:
     found = re.search(r"By default these suffixes are worth a delta: `([^`]+)`", text)
     assert found is not None
     assert tuple(found[1].split()) == Settings().delta_suffixes
+
+
+def test_links_between_documents() -> None:
+    for document in (*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")):
+        for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^):]*))?\)", document.read_text()):
+            file = document.parent / target if target else document
+            assert file.exists(), f"{document.name}: {target}"
+            headings = re.findall(r"(?m)^#+ (.+)$", file.read_text()) if anchor else []
+            assert not anchor or anchor in {
+                re.sub(r"[^\w-]", "", each.lower().replace(" ", "-")) for each in headings
+            }
