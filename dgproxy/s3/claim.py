@@ -74,7 +74,7 @@ def has_credentials(headers: Mapping[str, str], query: Mapping[str, str]) -> boo
 
 
 def hoisted_headers(query: Mapping[str, str]) -> dict[str, str]:
-    """Give the x-amz- headers that a presigned URL carries as parameters, signed with it; names in lower case.
+    """Give the x-amz- headers that a presigned URL carries as parameters; names in lower case.
 
     Not the checksums: SDKs that presign without a body put the empty body's there, and S3 ignores it.
     """
