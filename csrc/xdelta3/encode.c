@@ -20,6 +20,10 @@ enum {
     WINDOW_HEADER_MAX = 1 + 5 + VARINT_MAX + 5 + 5 + 1 + 3 * 5 + 4,
 };
 
+/* xdelta3 reads its source through 64 MiB of cache: copies within that much of each other are near. */
+#define NEAR ((uint64_t)64 << 20)
+enum { FAR_MIN = 32 };
+
 /* Source segment plus target must stay below 2^32 (xdelta3 3.0.11). */
 #define ADDRESS_SPACE ((uint64_t)UINT32_MAX)
 
@@ -80,56 +84,69 @@ static struct segment segment_of(const struct match_list *matches) {
     return segment;
 }
 
-static int by_source(const void *a, const void *b) {
-    const struct match *left = a;
-    const struct match *right = b;
-    return (left->from > right->from) - (left->from < right->from);
-}
-
-/* The offset from which a segment of `limit` bytes holds the most copied bytes. VCD_E_MEMORY or VCD_OK. */
-static vcd_error best_segment(const struct match_list *matches, uint64_t limit, uint64_t *offset) {
-    struct match *sorted = malloc(matches->count * sizeof *sorted);
-    VCD_CHECK(sorted != NULL, VCD_E_MEMORY);
-    size_t count = 0;
+/*
+ * The segment of at most `limit` bytes that holds the most copied bytes, of those that begin at the start of `all` or a
+ * whole number of grains after it.
+ */
+static vcd_error best_segment(const struct match_list *matches, struct segment all, uint64_t limit,
+                              struct segment *best) {
+    enum { GRAINS = 4 };
+    uint64_t grain = limit / GRAINS;
+    size_t count = (size_t)(all.length / grain) + 1;
+    uint64_t *copied = calloc(count, sizeof *copied);
+    VCD_CHECK(copied != NULL, VCD_E_MEMORY);
     for (size_t i = 0; i < matches->count; i++) {
-        if (matches->items[i].kind == MATCH_SOURCE) {
-            sorted[count++] = matches->items[i];
+        const struct match *match = &matches->items[i];
+        if (match->kind == MATCH_SOURCE) {
+            copied[(match->from - all.offset) / grain] += match->length;
         }
     }
-    qsort(sorted, count, sizeof *sorted, by_source);
+    *best = (struct segment){all.offset, limit};
+    uint64_t most = 0;
     uint64_t inside = 0;
-    uint64_t best = 0;
-    size_t first = 0;
     for (size_t i = 0; i < count; i++) {
-        inside += sorted[i].length;
-        while (sorted[i].from + sorted[i].length - sorted[first].from > limit) {
-            inside -= sorted[first++].length;
-        }
-        if (inside > best) {
-            best = inside;
-            *offset = sorted[first].from;
+        inside += copied[i];
+        inside -= i >= GRAINS ? copied[i - GRAINS] : 0;
+        if (inside > most) {
+            most = inside;
+            best->offset = all.offset + grain * (i >= GRAINS ? i - GRAINS + 1 : 0);
         }
     }
-    free(sorted);
+    free(copied);
     return VCD_OK;
 }
 
-/* Give up the copies outside the best segment when they lie too far apart for one window. */
-static vcd_error limit_segment(struct match_list *matches, uint64_t limit) {
-    if (segment_of(matches).length <= limit) {
-        return VCD_OK;
-    }
-    uint64_t offset = 0;
-    VCD_TRY(best_segment(matches, limit, &offset));
+/* Give up the copies that are not in the segment and are shorter than `shorter`. */
+static void drop_outside(struct match_list *matches, struct segment segment, size_t shorter) {
     size_t kept = 0;
     for (size_t i = 0; i < matches->count; i++) {
         const struct match *match = &matches->items[i];
-        if (match->kind != MATCH_SOURCE ||
-            (match->from >= offset && match->from - offset + match->length <= limit)) {
+        uint64_t from = match->from - segment.offset; /* before the segment wraps to far behind it */
+        bool inside = from <= segment.length && match->length <= segment.length - from;
+        if (match->kind != MATCH_SOURCE || inside || match->length >= shorter) {
             matches->items[kept++] = *match;
         }
     }
     matches->count = kept;
+}
+
+/*
+ * Keep the source segment narrow. Far from the others a short copy saves next to nothing and costs stock decoders a
+ * read of their source; and what one window cannot address must go whatever its length.
+ */
+static vcd_error narrow(struct match_list *matches, size_t size, struct segment *segment) {
+    *segment = segment_of(matches);
+    struct segment best;
+    if (segment->length > NEAR) {
+        VCD_TRY(best_segment(matches, *segment, NEAR, &best));
+        drop_outside(matches, best, FAR_MIN);
+        *segment = segment_of(matches);
+    }
+    if (segment->length > ADDRESS_SPACE - size) {
+        VCD_TRY(best_segment(matches, *segment, ADDRESS_SPACE - size, &best));
+        drop_outside(matches, best, SIZE_MAX);
+        *segment = segment_of(matches);
+    }
     return VCD_OK;
 }
 
@@ -298,8 +315,8 @@ static vcd_error make_window(struct vcd_encoder *encoder, const uint8_t *target,
     static const uint8_t nothing[1] = {0};
     target = size > 0 ? target : nothing; /* NULL is a fine address for no bytes, but not to count from */
     VCD_TRY(encoder->kernels->find_matches(&encoder->view, target, size, &encoder->matches));
-    VCD_TRY(limit_segment(&encoder->matches, ADDRESS_SPACE - size));
-    struct segment segment = segment_of(&encoder->matches);
+    struct segment segment;
+    VCD_TRY(narrow(&encoder->matches, size, &segment));
     struct sections sections;
     VCD_TRY(plan_window(encoder, size, segment, &sections));
     size_t bound = prefix + WINDOW_HEADER_MAX + sections.data + sections.instructions + sections.addresses;

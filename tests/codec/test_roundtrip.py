@@ -159,3 +159,24 @@ def test_windows_come_one_at_a_time() -> None:
     delta = encode(b"", random.Random(2).randbytes(10_000), 1000)
     decoder = Decoder(b"", 10_000)
     assert [len(window) for window in decoder.windows(delta)] == [1000] * 10
+
+
+def test_short_copies_from_far_away_are_given_up() -> None:
+    """They would save a few bytes and make stock decoders read all over the source."""
+    rng = random.Random(8)
+    source = rng.randbytes(80 << 20)
+    far = source[70_000_000:70_000_020]  # at a multiple of the stride, so it would be found
+    index = SourceIndex.build(source, seed=1)
+    target = source[1000:50_000] + far + source[60_000:90_000]
+    window = encode_window(index, target)
+    assert decode_window(source, window, len(target)) == target
+    assert far in window
+    assert rfc3284.Bytes(window[1:]).integer() < 100_000  # the source segment's length
+
+
+def test_long_copies_from_far_away_are_kept() -> None:
+    source = random.Random(8).randbytes(80 << 20)
+    target = source[1000:50_000] + source[70_000_000:70_000_500]
+    window = encode_window(SourceIndex.build(source), target)
+    assert len(window) < 100
+    assert decode_window(source, window, len(target)) == target
