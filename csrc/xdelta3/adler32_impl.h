@@ -66,6 +66,29 @@ VCD_INLINE void adler32_block(const uint8_t *data, size_t size, uint32_t *a, uin
     *a += horizontal_sum(sum);
 }
 
+#elif defined(VCD_WIDE_NEON)
+
+enum { ADLER_STEP = 16 };
+
+VCD_INLINE void adler32_block(const uint8_t *data, size_t size, uint32_t *a, uint32_t *b) {
+    static const uint8_t weights[16] = {16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1};
+    const uint8x8_t weight_low = vld1_u8(weights);
+    const uint8x8_t weight_high = vld1_u8(weights + 8);
+    uint32x4_t sum = vdupq_n_u32(0);    /* of the bytes so far */
+    uint32x4_t before = vdupq_n_u32(0); /* of `sum` as it was before each step */
+    uint32x4_t weighted = vdupq_n_u32(0);
+    for (size_t i = 0; i < size; i += ADLER_STEP) {
+        uint8x16_t bytes = vld1q_u8(data + i);
+        uint16x8_t products = vmull_u8(vget_low_u8(bytes), weight_low);
+        products = vmlal_u8(products, vget_high_u8(bytes), weight_high);
+        before = vaddq_u32(before, sum);
+        sum = vpadalq_u16(sum, vpaddlq_u8(bytes));
+        weighted = vpadalq_u16(weighted, products);
+    }
+    *b += *a * (uint32_t)size + ADLER_STEP * vaddvq_u32(before) + vaddvq_u32(weighted);
+    *a += vaddvq_u32(sum);
+}
+
 #else
 
 enum { ADLER_STEP = 8 };

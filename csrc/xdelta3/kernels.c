@@ -23,6 +23,9 @@ const struct kernels *vcd_kernels_at(unsigned rank) {
         able[count++] = &vcd_kernels_avx2;
     }
 #endif
+#if VCD_AARCH64
+    able[count++] = &vcd_kernels_neon; /* part of the architecture */
+#endif
     able[count++] = &vcd_kernels_portable;
     return rank < count ? able[rank] : NULL;
 }

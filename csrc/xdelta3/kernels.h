@@ -32,5 +32,11 @@ extern const struct kernels vcd_kernels_avx512;
 #else
 #define VCD_X86_64 0
 #endif
+#if defined(__aarch64__) && defined(__ARM_NEON)
+#define VCD_AARCH64 1
+extern const struct kernels vcd_kernels_neon;
+#else
+#define VCD_AARCH64 0
+#endif
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * wide.h: comparing and summing bytes many at a time. Included by each kernels_*.c, which says by VCD_WIDE_AVX2 or _AVX512
+ * wide.h: comparing and summing bytes many at a time. Included by each kernels_*.c, which says by VCD_WIDE_AVX2, _AVX512 or _NEON
  * what it may use, or nothing and gets plain 64-bit words.
  * Every function reads only the bytes it is given, and gives the same result whatever the instruction set.
  */
@@ -22,6 +22,16 @@ VCD_INLINE uint64_t equal_wide(const uint8_t *a, const uint8_t *b) {
     __m256i left = _mm256_loadu_si256((const __m256i *)(const void *)a);
     __m256i right = _mm256_loadu_si256((const __m256i *)(const void *)b);
     return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(left, right));
+}
+
+#elif defined(VCD_WIDE_NEON)
+
+enum { WIDTH = 16 };
+
+VCD_INLINE uint64_t equal_wide(const uint8_t *a, const uint8_t *b) {
+    static const uint8_t bits[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    uint8x16_t equal = vandq_u8(vceqq_u8(vld1q_u8(a), vld1q_u8(b)), vld1q_u8(bits));
+    return (uint64_t)vaddv_u8(vget_low_u8(equal)) | (uint64_t)vaddv_u8(vget_high_u8(equal)) << 8;
 }
 
 #else
