@@ -9,6 +9,10 @@ const endpoint = s3Endpoint(window.location);
 
 createRoot(document.getElementById("root")!).render(
   <StrictMode>
-    {endpoint === null ? <p>This page is on port 1, so there is no port below it where S3 could be.</p> : <App endpoint={endpoint} />}
+    {endpoint === null ? (
+      <p>This page is on port 1, so there is no port below it where S3 could be.</p>
+    ) : (
+      <App endpoint={endpoint} />
+    )}
   </StrictMode>,
 );

@@ -20,7 +20,9 @@ test("an unknown answer keeps its message, status and request id", () => {
 });
 
 test("an answer without a body is known by its status", () => {
-  expect(explain({ name: "403", message: "UnknownError", $metadata: { httpStatusCode: 403 } }, endpoint)).toMatch(/refused/);
+  expect(explain({ name: "403", message: "UnknownError", $metadata: { httpStatusCode: 403 } }, endpoint)).toMatch(
+    /refused/,
+  );
 });
 
 test.each([null, undefined, "text", {}, new Error("")])("anything thrown gives a sentence: %j", (thrown) => {

@@ -24,9 +24,9 @@ const SENTENCES: Record<string, string> = {
 
 /** For answers without a body, a HEAD's above all, which have no code either. */
 const BY_STATUS: Record<number, string | undefined> = {
-  403: SENTENCES["AccessDenied"],
-  404: SENTENCES["NotFound"],
-  503: SENTENCES["SlowDown"],
+  403: SENTENCES.AccessDenied,
+  404: SENTENCES.NotFound,
+  503: SENTENCES.SlowDown,
 };
 
 /** One plain sentence for anything that was thrown on the way to `endpoint`. */

@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, test } from "vitest";
-import { attachment, crumbs, decodeListed, fileName, folderPrefix, nameInside, objectPath, parentPrefix, urlCanName } from "./path";
+import {
+  attachment,
+  crumbs,
+  decodeListed,
+  fileName,
+  folderPrefix,
+  nameInside,
+  objectPath,
+  parentPrefix,
+  urlCanName,
+} from "./path";
 
 test("crumbs lead to a prefix, one folder at a time", () => {
   expect(crumbs("")).toEqual([]);
@@ -42,11 +52,11 @@ test.each([
 describe("urlCanName", () => {
   test.each(["a", "a/b", "a//b", "/a", "a/", ".hidden", "..a", "a/...", "%2e%2e", ". "])("%j: yes", (key) => {
     expect(urlCanName(key)).toBe(true);
-    expect(new URL("http://h" + objectPath("b", key)).pathname).toBe(objectPath("b", key));
+    expect(new URL(`http://h${objectPath("b", key)}`).pathname).toBe(objectPath("b", key));
   });
   test.each([".", "..", "a/./b", "a/../b", "a/.."])("%j: no, the browser would ask for another object", (key) => {
     expect(urlCanName(key)).toBe(false);
-    expect(new URL("http://h" + objectPath("b", key)).pathname).not.toBe(objectPath("b", key));
+    expect(new URL(`http://h${objectPath("b", key)}`).pathname).not.toBe(objectPath("b", key));
   });
 });
 

@@ -9,7 +9,7 @@ export interface Crumb {
 /** The folders on the way to `prefix`, outermost first: "a/b/" gives a -> "a/", b -> "a/b/". */
 export function crumbs(prefix: string): Crumb[] {
   const names = prefix.split("/").slice(0, -1);
-  return names.map((name, i) => ({ name, prefix: names.slice(0, i + 1).join("/") + "/" }));
+  return names.map((name, i) => ({ name, prefix: `${names.slice(0, i + 1).join("/")}/` }));
 }
 
 /** The prefix one folder up; "" stays "". */

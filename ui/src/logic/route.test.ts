@@ -5,11 +5,14 @@ import { BUCKETS, folder, formatRoute, parseRoute } from "./route";
 const prefixes = ["", "a/", "a/b/", "a//b/", "/", "../", "ü %2F?#&+/", "?/", "#/"];
 const names = [null, "", "x.zip", "x?y#z", "%", " "];
 
-test.each(prefixes.flatMap((p) => names.map((n) => [p, n] as const)))("prefix %j, object %j survive the URL", (p, n) => {
-  const route = folder("my-bucket", p, n === null ? null : p + n);
-  expect(parseRoute(formatRoute(route))).toEqual(route);
-  expect(parseRoute(new URL(`http://h/${formatRoute(route)}`).hash)).toEqual(route);
-});
+test.each(prefixes.flatMap((p) => names.map((n) => [p, n] as const)))(
+  "prefix %j, object %j survive the URL",
+  (p, n) => {
+    const route = folder("my-bucket", p, n === null ? null : p + n);
+    expect(parseRoute(formatRoute(route))).toEqual(route);
+    expect(parseRoute(new URL(`http://h/${formatRoute(route)}`).hash)).toEqual(route);
+  },
+);
 
 test("the bucket list", () => {
   expect(formatRoute(BUCKETS)).toBe("#/");

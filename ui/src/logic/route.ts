@@ -4,9 +4,7 @@
 //   #/<bucket>/<prefix>         a folder
 //   #/<bucket>/<prefix>?<name>  the same folder with one object open
 
-export type Route =
-  | { room: "buckets" }
-  | { room: "objects"; bucket: string; prefix: string; object: string | null };
+export type Route = { room: "buckets" } | { room: "objects"; bucket: string; prefix: string; object: string | null };
 
 export const BUCKETS: Route = { room: "buckets" };
 

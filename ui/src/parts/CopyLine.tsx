@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { useEffect, useState } from "react";
+import styles from "./CopyLine.module.css";
 import { copyText } from "./clipboard";
 import { Icon } from "./Icon";
-import styles from "./CopyLine.module.css";
 
 /** A command line with a button that copies it. */
 export function CopyLine({ text }: { text: string }) {
@@ -22,7 +22,12 @@ export function CopyLine({ text }: { text: string }) {
         className="button icon"
         aria-label={copied ? "Copied" : "Copy the command"}
         title="Copy"
-        onClick={() => void copyText(text).then(() => setCopied(true), () => setCopied(false))}
+        onClick={() =>
+          void copyText(text).then(
+            () => setCopied(true),
+            () => setCopied(false),
+          )
+        }
       >
         <Icon name={copied ? "check" : "copy"} />
       </button>

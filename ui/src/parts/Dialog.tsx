@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from "react";
-import { Notice } from "./Notice";
 import styles from "./Dialog.module.css";
+import { Notice } from "./Notice";
 
 interface Props {
   title: string;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import type { ReactNode } from "react";
 import { CopyLine } from "./CopyLine";
-import { Icon, type IconName } from "./Icon";
 import styles from "./EmptyState.module.css";
+import { Icon, type IconName } from "./Icon";
 
 interface Props {
   icon: IconName;

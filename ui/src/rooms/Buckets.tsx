@@ -10,9 +10,9 @@ import { Icon } from "../parts/Icon";
 import { Notice } from "../parts/Notice";
 import { moveByArrows } from "../parts/rows";
 import { createBucket, deleteBucket } from "../s3/store";
-import { useBrowser } from "./context";
-import table from "../styles/table.module.css";
 import room from "../styles/room.module.css";
+import table from "../styles/table.module.css";
+import { useBrowser } from "./context";
 
 /** All buckets; creating and deleting them. */
 export function Buckets() {
@@ -101,7 +101,14 @@ function CreateBucket({ onClose }: { onClose: () => void }) {
   }
 
   return (
-    <Dialog title="New bucket" action="Create" ready={problem === null} onClose={onClose} onConfirm={create} explain={explain}>
+    <Dialog
+      title="New bucket"
+      action="Create"
+      ready={problem === null}
+      onClose={onClose}
+      onConfirm={create}
+      explain={explain}
+    >
       <label className="field">
         <span>Name</span>
         <input
@@ -132,7 +139,14 @@ function DeleteBucket({ bucket, onClose }: { bucket: string; onClose: () => void
   }
 
   return (
-    <Dialog title={`Delete bucket ${bucket}?`} action="Delete bucket" danger onClose={onClose} onConfirm={remove} explain={explain}>
+    <Dialog
+      title={`Delete bucket ${bucket}?`}
+      action="Delete bucket"
+      danger
+      onClose={onClose}
+      onConfirm={remove}
+      explain={explain}
+    >
       <p>Only an empty bucket can be deleted. Its name is free again afterwards.</p>
     </Dialog>
   );

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { type ChangeEvent, type DragEvent, useRef, useState } from "react";
+import { type ChangeEvent, useRef, useState } from "react";
 import { uploadLine } from "../logic/cli";
 import { formatBytes, formatCount } from "../logic/format";
 import { crumbs, folderPrefix } from "../logic/path";
@@ -8,6 +8,7 @@ import { Dialog } from "../parts/Dialog";
 import { EmptyState } from "../parts/EmptyState";
 import { Icon } from "../parts/Icon";
 import { Notice } from "../parts/Notice";
+import { useFileDrop } from "../parts/useFileDrop";
 import room from "../styles/room.module.css";
 import { dropped, picked } from "../transfers/dropped";
 import type { Upload } from "../transfers/queue";
@@ -28,7 +29,6 @@ interface Props {
 export function Objects({ bucket, prefix, open }: Props) {
   const { queue, cli, go, explain } = useBrowser();
   const listing = useListing(bucket, prefix);
-  const [dragging, setDragging] = useState(false);
   const [naming, setNaming] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const input = useRef<HTMLInputElement>(null);
@@ -40,15 +40,13 @@ export function Objects({ bucket, prefix, open }: Props) {
     event.target.value = ""; // so that picking the same file again is a change
   }
 
-  async function drop(event: DragEvent) {
-    event.preventDefault();
-    setDragging(false);
+  const dragging = useFileDrop(async (data) => {
     try {
-      start(await dropped(event.dataTransfer, prefix));
+      start(await dropped(data, prefix));
     } catch (thrown) {
       setProblem(explain(thrown));
     }
-  }
+  });
 
   function start(uploads: Upload[]) {
     setProblem(null);
@@ -56,12 +54,7 @@ export function Objects({ bucket, prefix, open }: Props) {
   }
 
   return (
-    <div
-      className={styles.columns}
-      onDragEnter={(event) => setDragging(event.dataTransfer.types.includes("Files"))}
-      onDragOver={(event) => event.preventDefault()}
-      onDrop={drop}
-    >
+    <div className={styles.columns}>
       <section className={styles.list} aria-label="Objects">
         <div className={room.head}>
           <div className={room.titles}>
@@ -113,7 +106,7 @@ export function Objects({ bucket, prefix, open }: Props) {
         />
       )}
       {dragging && (
-        <div className={styles.drop} onDragLeave={() => setDragging(false)}>
+        <div className={styles.drop}>
           <div>
             <Icon name="upload" size={36} />
             Drop to upload to <strong>{prefix === "" ? bucket : `${bucket}/${prefix}`}</strong>
@@ -172,7 +165,13 @@ function NewFolder({ bucket, prefix, onClose }: { bucket: string; prefix: string
     >
       <label className="field">
         <span>Name</span>
-        <input autoFocus autoComplete="off" spellCheck={false} value={name} onChange={(event) => setName(event.target.value)} />
+        <input
+          autoFocus
+          autoComplete="off"
+          spellCheck={false}
+          value={name}
+          onChange={(event) => setName(event.target.value)}
+        />
       </label>
       <p className="hint">
         {target === null ? "A folder exists as long as an object is in it." : `${bucket}/${target}`}

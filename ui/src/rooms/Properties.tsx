@@ -4,8 +4,8 @@ import { downloadLine } from "../logic/cli";
 import { isAbort } from "../logic/explain";
 import { formatBytes, formatDate } from "../logic/format";
 import { fileName, urlCanName } from "../logic/path";
-import { copyText } from "../parts/clipboard";
 import { CopyLine } from "../parts/CopyLine";
+import { copyText } from "../parts/clipboard";
 import { Dialog } from "../parts/Dialog";
 import { Icon } from "../parts/Icon";
 import { Notice } from "../parts/Notice";
@@ -110,11 +110,19 @@ export function Properties({ bucket, objectKey, onClose, onDeleted }: Props) {
         >
           <Icon name={copied ? "check" : "link"} /> {copied ? "Copied" : "Copy link"}
         </button>
-        <button type="button" className="button icon" aria-label="Delete" title="Delete" onClick={() => setDeleting(true)}>
+        <button
+          type="button"
+          className="button icon"
+          aria-label="Delete"
+          title="Delete"
+          onClick={() => setDeleting(true)}
+        >
           <Icon name="trash" />
         </button>
       </div>
-      {copied && store.session.kind === "keys" && <p className="hint">Whoever has the link can download for one hour.</p>}
+      {copied && store.session.kind === "keys" && (
+        <p className="hint">Whoever has the link can download for one hour.</p>
+      )}
       {problem !== null && <Notice>{problem}</Notice>}
       {!reachable && (
         <Notice>A browser can’t ask for a key with “.” or “..” between slashes. The aws-cli line below can.</Notice>

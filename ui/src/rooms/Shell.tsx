@@ -3,6 +3,7 @@ import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from 
 import { explain, isDenied } from "../logic/explain";
 import { BUCKETS, folder, formatRoute, parseRoute, type Route } from "../logic/route";
 import { Icon, Logo } from "../parts/Icon";
+import { keepPageOnDrop } from "../parts/useFileDrop";
 import { StorageTypes } from "../s3/storageTypes";
 import { type Bucket, listBuckets, type Store } from "../s3/store";
 import { TransferQueue } from "../transfers/queue";
@@ -44,6 +45,8 @@ export function Shell({ store, onSignOut }: { store: Store; onSignOut: () => voi
   }, [store, explainHere]);
 
   useEffect(() => void reloadBuckets(), [reloadBuckets]);
+
+  useEffect(keepPageOnDrop, []);
 
   useEffect(() => {
     document.title = `${titleOf(route)} · DeltaGlider`;
@@ -101,7 +104,12 @@ export function Shell({ store, onSignOut }: { store: Store; onSignOut: () => voi
           {route.room === "buckets" ? (
             <Buckets />
           ) : (
-            <Objects key={`${route.bucket}/${route.prefix}`} bucket={route.bucket} prefix={route.prefix} open={route.object} />
+            <Objects
+              key={`${route.bucket}/${route.prefix}`}
+              bucket={route.bucket}
+              prefix={route.prefix}
+              open={route.object}
+            />
           )}
         </main>
         <Transfers />

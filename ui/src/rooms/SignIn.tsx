@@ -41,6 +41,7 @@ export function SignIn({ endpoint, onSignIn }: Props) {
         <label className="field">
           <span>Access key</span>
           <input
+            // biome-ignore lint/a11y/noAutofocus: the page is this form
             autoFocus
             required
             autoComplete="username"

@@ -24,9 +24,12 @@ export function Transfers() {
 
   useEffect(() => {
     if (busy || done + failed === 0) return;
-    announce(failed === 0 ? `${formatCount(done, "upload", "uploads")} finished` : `${failed} of ${done + failed} uploads failed`);
-    // only the end of a burst is worth saying
-  }, [busy]);
+    announce(
+      failed === 0
+        ? `${formatCount(done, "upload", "uploads")} finished`
+        : `${failed} of ${done + failed} uploads failed`,
+    );
+  }, [busy, done, failed, announce]);
 
   if (transfers.length === 0) return null;
   const title = busy
@@ -86,12 +89,23 @@ function TransferRow({ transfer }: { transfer: Transfer }) {
           </span>
         )}
         {isActive(transfer) && (
-          <button type="button" className="button icon" aria-label={`Cancel ${name}`} title="Cancel" onClick={() => queue.cancel(id)}>
+          <button
+            type="button"
+            className="button icon"
+            aria-label={`Cancel ${name}`}
+            title="Cancel"
+            onClick={() => queue.cancel(id)}
+          >
             <Icon name="close" size={16} />
           </button>
         )}
         {(status === "failed" || status === "cancelled") && (
-          <button type="button" className="button small" aria-label={`Try ${name} again`} onClick={() => queue.retry(id)}>
+          <button
+            type="button"
+            className="button small"
+            aria-label={`Try ${name} again`}
+            onClick={() => queue.retry(id)}
+          >
             Try again
           </button>
         )}
@@ -110,11 +124,14 @@ function note({ status, size, sent, began, took, problem }: Transfer): string {
       if (sent === size) return `${formatBytes(size)} · storing…`;
       const seconds = (performance.now() - (began ?? 0)) / 1000;
       const speed = sent / Math.max(seconds, 0.001);
-      const left = sent > 0 && seconds > 1 ? ` · ${formatBytes(speed)}/s · ${formatDuration((size - sent) / speed)} left` : "";
+      const left =
+        sent > 0 && seconds > 1 ? ` · ${formatBytes(speed)}/s · ${formatDuration((size - sent) / speed)} left` : "";
       return `${formatBytes(sent)} of ${formatBytes(size)}${left}`;
     }
     case "done":
-      return took === null || took < 1000 ? formatBytes(size) : `${formatBytes(size)} in ${formatDuration(took / 1000)}`;
+      return took === null || took < 1000
+        ? formatBytes(size)
+        : `${formatBytes(size)} in ${formatDuration(took / 1000)}`;
     case "failed":
       return problem ?? "Failed";
     case "cancelled":

@@ -19,7 +19,8 @@ let lastId = 0;
 
 /** The value of x-amz-checksum-crc32 for `blob`. Rejects when the blob can't be read any more. */
 export function crc32Of(blob: Blob): Promise<string> {
-  const to = (worker ??= start());
+  worker ??= start();
+  const to = worker;
   const id = ++lastId;
   return new Promise((resolve, reject) => {
     waiting.set(id, { resolve, reject });
@@ -36,7 +37,8 @@ function start(): Worker {
     else answer?.reject(new Error(data.problem));
   });
   started.addEventListener("error", () => {
-    for (const answer of waiting.values()) answer.reject(new Error("The page's checksum worker failed. Reload the page."));
+    for (const answer of waiting.values())
+      answer.reject(new Error("The page's checksum worker failed. Reload the page."));
     waiting.clear();
     worker = null;
   });

@@ -2,8 +2,8 @@
 // Sends the SDK's requests. fetch can't tell how much of a body has been sent, so a request that wants to know goes
 // through XMLHttpRequest; all others go the SDK's usual way.
 
+import { type HttpRequest, HttpResponse } from "@smithy/core/protocols";
 import { FetchHttpHandler } from "@smithy/fetch-http-handler";
-import { HttpResponse, type HttpRequest } from "@smithy/core/protocols";
 import type { HttpHandlerOptions } from "@smithy/types";
 
 export interface SendOptions extends HttpHandlerOptions {
@@ -69,5 +69,7 @@ function urlOf({ protocol, hostname, port, path, query }: HttpRequest): string {
 
 function parseHeaders(lines: string): Record<string, string> {
   const pairs = lines.split("\r\n").filter((line) => line !== "");
-  return Object.fromEntries(pairs.map((line) => [line.split(":", 1)[0]!.toLowerCase(), line.replace(/^[^:]*:\s*/, "")]));
+  return Object.fromEntries(
+    pairs.map((line) => [line.split(":", 1)[0]!.toLowerCase(), line.replace(/^[^:]*:\s*/, "")]),
+  );
 }

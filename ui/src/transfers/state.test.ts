@@ -3,7 +3,10 @@ import { expect, test } from "vitest";
 import { newTransfer, reduce, summarize, type Transfer, type TransferEvent } from "./state";
 
 function after(...events: TransferEvent[]): readonly Transfer[] {
-  const added: TransferEvent = { event: "added", transfers: [newTransfer(1, "b", "k1", 100), newTransfer(2, "b", "k2", 50)] };
+  const added: TransferEvent = {
+    event: "added",
+    transfers: [newTransfer(1, "b", "k1", 100), newTransfer(2, "b", "k2", 50)],
+  };
   return [added, ...events].reduce(reduce, [] as readonly Transfer[]);
 }
 
@@ -16,7 +19,9 @@ test("a transfer waits, runs and is done", () => {
 
 test("progress may go back, never over the size", () => {
   const began: TransferEvent = { event: "began", id: 1, at: 0 };
-  expect(after(began, { event: "progress", id: 1, sent: 90 }, { event: "progress", id: 1, sent: 10 })[0]!.sent).toBe(10);
+  expect(after(began, { event: "progress", id: 1, sent: 90 }, { event: "progress", id: 1, sent: 10 })[0]!.sent).toBe(
+    10,
+  );
   expect(after(began, { event: "progress", id: 1, sent: 130 })[0]!.sent).toBe(100);
 });
 
@@ -41,6 +46,10 @@ test("clearing keeps what still moves", () => {
 });
 
 test("the summary leaves out what was cancelled", () => {
-  const all = after({ event: "began", id: 1, at: 0 }, { event: "progress", id: 1, sent: 25 }, { event: "cancelled", id: 2 });
+  const all = after(
+    { event: "began", id: 1, at: 0 },
+    { event: "progress", id: 1, sent: 25 },
+    { event: "cancelled", id: 2 },
+  );
   expect(summarize(all)).toEqual({ active: 1, done: 0, failed: 0, sent: 25, size: 100 });
 });
