@@ -146,10 +146,10 @@ def _header_claim(authorization: str, headers: Mapping[str, str]) -> Claim:
     content_sha256 = headers.get("x-amz-content-sha256")
     if content_sha256 is None:
         raise S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
-    signed_at = _header_time(headers)
+    timestamp, signed_at = _header_time(headers)
     return Claim(
         credential=credential,
-        timestamp=signed_at.strftime("%Y%m%dT%H%M%SZ"),
+        timestamp=timestamp,
         signed_at=signed_at,
         signed_headers=fields["SignedHeaders"],
         signature=fields["Signature"],
@@ -157,16 +157,17 @@ def _header_claim(authorization: str, headers: Mapping[str, str]) -> Claim:
     )
 
 
-def _header_time(headers: Mapping[str, str]) -> datetime:
-    """Give the request's time: x-amz-date's, or else Date's."""
+def _header_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
+    """Give the request's time, as it is signed and as a time: x-amz-date's, or else Date's."""
     stated = headers.get("x-amz-date", headers.get("date", ""))
     signed_at = dates.parse_timestamp(stated)
-    if signed_at is None:
-        milliseconds = dates.parse_http_date(stated)
-        if milliseconds is None:
-            raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
-        signed_at = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return signed_at
+    if signed_at is not None:
+        return stated, signed_at
+    milliseconds = dates.parse_http_date(stated)
+    if milliseconds is None:
+        raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+    signed_at = datetime.fromtimestamp(milliseconds // 1000, UTC)
+    return signed_at.strftime("%Y%m%dT%H%M%SZ"), signed_at
 
 
 def _query_claim(query: Mapping[str, str], headers: Mapping[str, str]) -> Claim:

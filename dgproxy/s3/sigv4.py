@@ -163,7 +163,6 @@ def _check_scope(claim: Claim, region: str | None) -> None:
 
 
 def _check_time(claim: Claim, now: datetime) -> None:
-    server_time = {"ServerTime": _iso8601(now)}
     age = now - claim.signed_at
     if claim.expires is None:
         if abs(age) > _MAX_SKEW:
@@ -171,7 +170,7 @@ def _check_time(claim: Claim, now: datetime) -> None:
                 "RequestTimeTooSkewed",
                 extra={
                     "RequestTime": claim.timestamp,
-                    **server_time,
+                    "ServerTime": _iso8601(now),
                     "MaxAllowedSkewMilliseconds": str(_MAX_SKEW // timedelta(milliseconds=1)),
                 },
             )
@@ -182,11 +181,11 @@ def _check_time(claim: Claim, now: datetime) -> None:
             extra={
                 "X-Amz-Expires": str(claim.expires),
                 "Expires": _iso8601(claim.signed_at + timedelta(seconds=claim.expires)),
-                **server_time,
+                "ServerTime": _iso8601(now),
             },
         )
     elif -age > _MAX_SKEW:
-        raise S3Error("AccessDenied", "Request is not valid yet", extra=server_time)
+        raise S3Error("AccessDenied", "Request is not valid yet", extra={"ServerTime": _iso8601(now)})
 
 
 def _iso8601(time: datetime) -> str:
