@@ -111,7 +111,7 @@ def _answer(assets: Mapping[str, _Asset], request: web.Request) -> web.Response:
     headers = {
         "Content-Type": asset.content_type,
         "Cache-Control": asset.cache_control,
-        "ETag": f'"{asset.etag}"',
+        "ETag": f'W/"{asset.etag}"',  # weak: the compressed and the plain answer share it
         "Vary": "Accept-Encoding",
     }
     known = request.if_none_match or ()

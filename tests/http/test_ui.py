@@ -65,6 +65,7 @@ async def test_an_unchanged_file_is_304(client: Client) -> None:
     again = await client.get("/favicon.svg", headers={"If-None-Match": etag})
     assert again.status == 304
     assert again.headers["ETag"] == etag
+    assert etag.startswith('W/"')
     assert await again.read() == b""
     changed = await client.get("/favicon.svg", headers={"If-None-Match": '"other"'})
     assert changed.status == 200
