@@ -124,7 +124,7 @@ clean:  ## Remove everything that was made here; the data directory stays.
 ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
 	@echo "Installing what the browser UI is built with"
 	cd ui
-	npm ci --no-audit --no-fund --loglevel=error
+	npm ci --no-audit --no-fund --loglevel=error > /dev/null
 	touch node_modules/.package-lock.json
 
 ui-dist/index.html: ui/node_modules/.package-lock.json $(UI_FILES)

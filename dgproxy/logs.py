@@ -68,7 +68,17 @@ def _renderers(stream: TextIO) -> list[Processor]:
             exception_formatter=structlog.dev.plain_traceback,
         )
         return [console, _hide_text]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(), _hide_text]
+    return [
+        structlog.processors.format_exc_info,
+        _event_first,
+        structlog.processors.JSONRenderer(),
+        _hide_text,
+    ]
+
+
+def _event_first(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
+    return {**first, **event}
 
 
 def _add_library(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

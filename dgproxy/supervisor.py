@@ -134,6 +134,7 @@ class _Supervisor:
                         self._hear_worker(key.data)
         if self._failure is not None:
             raise self._failure
+        _log.info("stopped")
         return 0 if self._clean else 1
 
     def _processes(self) -> list[_Place]:
