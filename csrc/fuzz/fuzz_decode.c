@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * fuzz_decode.c: any bytes as a delta, whole and in pieces. Both ways must agree, and no more than the limit may come
- * out. The first byte chooses the size of the pieces.
+ * fuzz_decode.c: any bytes as a delta, whole and in pieces. Both ways must agree, and no more than the
+ * limit may come out. The first byte chooses the size of the pieces.
  */
 #include "vcdiff.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * fuzz_roundtrip.c: any source, index and target. The input is split into source and target; the first bytes choose
- * where, the stride, and whether the index is damaged. What is encoded must decode to the same bytes.
+ * fuzz_roundtrip.c: any source, index and target. The input is split into source and target; the first
+ * bytes choose where, the stride, and whether the index is damaged. What is encoded must decode to the same
+ * bytes.
  */
 #include "vcdiff.h"
 

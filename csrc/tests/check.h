@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * check.h: what the C tests need. A failed check ends the process with its place; memory comes in blocks of exactly the
- * size asked for, so that the address sanitizer sees every byte too far.
+ * check.h: what the C tests need. A failed check ends the process with its place; memory comes in blocks of
+ * exactly the size asked for, so that the address sanitizer sees every byte too far.
  */
 #ifndef VCD_CHECK_H
 #define VCD_CHECK_H
@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECK(condition)                                                                                     \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);                          \
-            exit(1);                                                                                         \
-        }                                                                                                    \
+#define CHECK(condition)                                                            \
+    do {                                                                            \
+        if (!(condition)) {                                                         \
+            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition); \
+            exit(1);                                                                \
+        }                                                                           \
     } while (0)
 
 static inline void *take(size_t size) {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * adler32_impl.h: the checksum of RFC 1950, 8.2. Two sums modulo 65521: `a` of the bytes, `b` of the values of `a`.
+ * adler32_impl.h: the checksum of RFC 1950, 8.2. Two sums modulo 65521: `a` of the bytes, `b` of the values
+ * of `a`.
  *
- * The modulo is taken once per block: 5552 is the most bytes after which `b` still fits 32 bits. Inside a block the
- * bytes of a vector enter `b` with their distance to its end as weight, and the sum of the vectors before it once per
- * byte. Included once by each kernels_*.c.
+ * The modulo is taken once per block: 5552 is the most bytes after which `b` still fits 32 bits. Inside a
+ * block the bytes of a vector enter `b` with their distance to its end as weight, and the sum of the
+ * vectors before it once per byte. Included once by each kernels_*.c.
  */
 
 enum { ADLER_BASE = 65521, ADLER_BLOCK = 5552 };

@@ -19,13 +19,14 @@
 
 const struct opcode vcd_code_table[256] = {
     /*   0 */ SINGLE(RUN, 0, 0),
-    /*   1 */ ADDS(0), ADDS(1), ADDS(2), ADDS(3), ADDS(4), ADDS(5), ADDS(6), ADDS(7), ADDS(8), ADDS(9), ADDS(10),
-              ADDS(11), ADDS(12), ADDS(13), ADDS(14), ADDS(15), ADDS(16), ADDS(17),
-    /*  19 */ COPIES(0), COPIES(1), COPIES(2), COPIES(3), COPIES(4), COPIES(5), COPIES(6), COPIES(7), COPIES(8),
+    /*   1 */ ADDS(0), ADDS(1), ADDS(2), ADDS(3), ADDS(4), ADDS(5), ADDS(6), ADDS(7), ADDS(8), ADDS(9),
+              ADDS(10), ADDS(11), ADDS(12), ADDS(13), ADDS(14), ADDS(15), ADDS(16), ADDS(17),
+    /*  19 */ COPIES(0), COPIES(1), COPIES(2), COPIES(3), COPIES(4), COPIES(5), COPIES(6), COPIES(7),
+              COPIES(8),
     /* 163 */ ADD_1234_COPY_456(0), ADD_1234_COPY_456(1), ADD_1234_COPY_456(2), ADD_1234_COPY_456(3),
               ADD_1234_COPY_456(4), ADD_1234_COPY_456(5),
     /* 235 */ ADD_1234_COPY_4(6), ADD_1234_COPY_4(7), ADD_1234_COPY_4(8),
-    /* 247 */ COPY_ADD(0), COPY_ADD(1), COPY_ADD(2), COPY_ADD(3), COPY_ADD(4), COPY_ADD(5), COPY_ADD(6), COPY_ADD(7),
-              COPY_ADD(8),
+    /* 247 */ COPY_ADD(0), COPY_ADD(1), COPY_ADD(2), COPY_ADD(3), COPY_ADD(4), COPY_ADD(5), COPY_ADD(6),
+              COPY_ADD(7), COPY_ADD(8),
 };
 /* clang-format on */

@@ -2,10 +2,11 @@
 /*
  * encode.c: target bytes to VCDIFF windows.
  *
- * A window is made in three steps. match_impl.h says what can be copied. `plan` turns that into the instruction
- * and address sections, for which it must know the source segment: the narrowest that holds all copies, since
- * stock decoders read it through a small cache. Only then are all sizes known, and `write_window` puts header
- * and sections into the output, gathering the data section from the target. Literals are thus moved once.
+ * A window is made in three steps. match_impl.h says what can be copied. `plan` turns that into the
+ * instruction and address sections, for which it must know the source segment: the narrowest that holds all
+ * copies, since stock decoders read it through a small cache. Only then are all sizes known, and
+ * `write_window` puts header and sections into the output, gathering the data section from the target.
+ * Literals are thus moved once.
  *
  * Every buffer is sized before it is written, from bounds on what an instruction can take; the stream's own
  * buffer is only used when a window arrives in pieces.
@@ -85,8 +86,8 @@ static struct segment segment_of(const struct match_list *matches) {
 }
 
 /*
- * The segment of at most `limit` bytes that holds the most copied bytes, of those that begin at the start of `all` or a
- * whole number of grains after it.
+ * The segment of at most `limit` bytes that holds the most copied bytes, of those that begin at the start
+ * of `all` or a whole number of grains after it.
  */
 static vcd_error best_segment(const struct match_list *matches, struct segment all, uint64_t limit,
                               struct segment *best) {
@@ -131,8 +132,8 @@ static void drop_outside(struct match_list *matches, struct segment segment, siz
 }
 
 /*
- * Keep the source segment narrow. Far from the others a short copy saves next to nothing and costs stock decoders a
- * read of their source; and what one window cannot address must go whatever its length.
+ * Keep the source segment narrow. Far from the others a short copy saves next to nothing and costs stock
+ * decoders a read of their source; and what one window cannot address must go whatever its length.
  */
 static vcd_error narrow(struct match_list *matches, size_t size, struct segment *segment) {
     *segment = segment_of(matches);

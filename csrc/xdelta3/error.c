@@ -4,8 +4,8 @@
 
 const char *vcd_error_name(vcd_error error) {
     switch (error) {
-#define VCD_ERROR_NAME(name, text)                                                                           \
-    case name:                                                                                               \
+#define VCD_ERROR_NAME(name, text) \
+    case name:                     \
         return #name;
         VCD_ERRORS(VCD_ERROR_NAME)
 #undef VCD_ERROR_NAME
@@ -15,8 +15,8 @@ const char *vcd_error_name(vcd_error error) {
 
 const char *vcd_error_text(vcd_error error) {
     switch (error) {
-#define VCD_ERROR_TEXT(name, text)                                                                           \
-    case name:                                                                                               \
+#define VCD_ERROR_TEXT(name, text) \
+    case name:                     \
         return text;
         VCD_ERRORS(VCD_ERROR_TEXT)
 #undef VCD_ERROR_TEXT

@@ -13,20 +13,20 @@
 #include <string.h>
 
 /* Broken input: leave with the error that names the broken rule. */
-#define VCD_CHECK(condition, code)                                                                           \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            return (code);                                                                                   \
-        }                                                                                                    \
+#define VCD_CHECK(condition, code) \
+    do {                           \
+        if (!(condition)) {        \
+            return (code);         \
+        }                          \
     } while (0)
 
 /* Pass on an error from below. */
-#define VCD_TRY(call)                                                                                        \
-    do {                                                                                                     \
-        vcd_error vcd_try_error = (call);                                                                    \
-        if (vcd_try_error != VCD_OK) {                                                                       \
-            return vcd_try_error;                                                                            \
-        }                                                                                                    \
+#define VCD_TRY(call)                     \
+    do {                                  \
+        vcd_error vcd_try_error = (call); \
+        if (vcd_try_error != VCD_OK) {    \
+            return vcd_try_error;         \
+        }                                 \
     } while (0)
 
 /* Broken program: never depends on input. */
@@ -44,8 +44,7 @@
 #define VCD_INLINE static inline
 #endif
 
-/* ---- file and window indicators (RFC 3284, 4.1 and 4.2; Adler-32 and application header are xdelta3's) ----
- */
+/* ---- file and window indicators (RFC 3284, 4.1, 4.2; two bits are xdelta3's) ---- */
 
 enum {
     HEADER_SECONDARY = 0x01,

@@ -9,7 +9,7 @@
 
 /* Everything defined from here on is compiled for AVX512. */
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx2,bmi,bmi2"))),             \
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx2,bmi,bmi2"))), \
                              apply_to = function)
 #else
 #pragma GCC push_options

@@ -4,21 +4,22 @@
  *
  * New versions of a file are mostly old bytes in old order, so the search goes from cheap to dear:
  *
- *  1. Same diagonal. Where a copy ended, the bytes after the difference are most likely those that follow in the
- *     source at the same distance (a rebuilt binary changes addresses and keeps everything else). 64 bytes of both
- *     sides are compared at once, and every run of RESUME_MIN equal bytes becomes a copy. No table is read.
+ *  1. Same diagonal. Where a copy ended, the bytes after the difference are most likely those that follow
+ *     in the source at the same distance (a rebuilt binary changes addresses and keeps everything else). 64
+ *     bytes of both sides are compared at once, and every run of RESUME_MIN equal bytes becomes a copy. No
+ *     table is read.
  *  2. The index. The places of 64 consecutive target offsets are worked out and fetched together, then
  *     looked at in order; a slot that fits is compared with the source and extended both ways.
  *  3. Runs of one byte are noticed on the way, because the index has none of them.
  *
- * After DRY_MAX bytes without a good match only `stride` offsets out of a growing step are looked up: enough to find
- * any stretch that is longer than the step, and data that has nothing in common with the source passes quickly. The
- * diagonal is still compared everywhere, since that costs next to nothing; the short copies it gives in densely changed
- * data do not count as good. Older diagonals are not tried: what they find is mostly chance, and makes literals that
- * compress worse.
+ * After DRY_MAX bytes without a good match only `stride` offsets out of a growing step are looked up:
+ * enough to find any stretch that is longer than the step, and data that has nothing in common with the
+ * source passes quickly. The diagonal is still compared everywhere, since that costs next to nothing; the
+ * short copies it gives in densely changed data do not count as good. Older diagonals are not tried: what
+ * they find is mostly chance, and makes literals that compress worse.
  *
- * Included once by each kernels_*.c, after wide.h, and compiled for its instruction set. What is found is the same for
- * all of them.
+ * Included once by each kernels_*.c, after wide.h, and compiled for its instruction set. What is found is
+ * the same for all of them.
  */
 enum {
     RESUME_MIN = 8,    /* shortest copy on a known diagonal: its address takes one or two bytes */

@@ -9,8 +9,8 @@
  * independent of the other windows: given the source, windows can be encoded and decoded in any order and in
  * parallel.
  *
- *     vcd_index     where the blocks of a source are found. One flat run of memory without pointers, so it can
- *                   be saved, mapped and shared between threads and processes. Its content is never
+ *     vcd_index     where the blocks of a source are found. One flat run of memory without pointers: it can
+ *                   be saved, mapped, and shared between threads and processes. Its content is never
  *                   trusted: damage costs compression, not correctness.
  *     vcd_encoder   target bytes in, delta out; as a stream, or one window at a time.
  *     vcd_decoder   delta in, target bytes out, as a stream; vcd_decode_window does one window without one.
@@ -32,34 +32,34 @@
 #define VCD_ENCODED_MAX (2 * VCD_WINDOW_MAX)
 
 /* Everything that can go wrong, once. What follows VCD_E_INDEX is the delta's fault. */
-#define VCD_ERRORS(X)                                                                                        \
-    X(VCD_OK, "no error")                                                                                    \
-    X(VCD_E_MEMORY, "out of memory")                                                                         \
-    X(VCD_E_ARGUMENT, "an argument is out of its range")                                                     \
-    X(VCD_E_STATE, "the stream has ended or failed before")                                                  \
-    X(VCD_E_INDEX, "not an index of this source")                                                            \
-    X(VCD_E_MAGIC, "not a VCDIFF file")                                                                      \
-    X(VCD_E_VERSION, "a VCDIFF version other than 0")                                                        \
-    X(VCD_E_HEADER, "reserved bits set in the file header")                                                  \
-    X(VCD_E_CODE_TABLE, "application-defined code tables are not supported")                                 \
-    X(VCD_E_SECONDARY, "a secondary compressor that is unknown or not supported")                            \
-    X(VCD_E_TRUNCATED, "the delta ends too early")                                                           \
-    X(VCD_E_TRAILING, "bytes follow the end of the window")                                                  \
-    X(VCD_E_VARINT, "an integer is too large")                                                               \
-    X(VCD_E_WINDOW_FLAGS, "reserved bits set in a window's indicator")                                       \
-    X(VCD_E_VCD_TARGET, "windows that copy from the target file are not supported")                          \
-    X(VCD_E_SEGMENT, "the source segment is larger than 2^32 or wraps around")                               \
-    X(VCD_E_WINDOW_SIZE, "the window is larger than supported")                                              \
-    X(VCD_E_SECTIONS, "section sizes and encoding length disagree")                                          \
-    X(VCD_E_OUTPUT_LIMIT, "the delta produces more than was allowed")                                        \
-    X(VCD_E_OVERRUN, "an instruction writes past the end of its window")                                     \
-    X(VCD_E_UNDERRUN, "the instructions end before the window is full")                                      \
-    X(VCD_E_DATA, "the data section is too short or not used up")                                            \
-    X(VCD_E_ADDRESSES, "the address section is too short or not used up")                                    \
-    X(VCD_E_ADDRESS, "a copy from an address that does not exist yet")                                       \
-    X(VCD_E_STRADDLE, "a copy crosses from the source into the target")                                      \
-    X(VCD_E_SOURCE_END, "a copy from past the end of the source")                                            \
-    X(VCD_E_CHECKSUM, "the Adler-32 of the window differs")                                                  \
+#define VCD_ERRORS(X)                                                               \
+    X(VCD_OK, "no error")                                                           \
+    X(VCD_E_MEMORY, "out of memory")                                                \
+    X(VCD_E_ARGUMENT, "an argument is out of its range")                            \
+    X(VCD_E_STATE, "the stream has ended or failed before")                         \
+    X(VCD_E_INDEX, "not an index of this source")                                   \
+    X(VCD_E_MAGIC, "not a VCDIFF file")                                             \
+    X(VCD_E_VERSION, "a VCDIFF version other than 0")                               \
+    X(VCD_E_HEADER, "reserved bits set in the file header")                         \
+    X(VCD_E_CODE_TABLE, "application-defined code tables are not supported")        \
+    X(VCD_E_SECONDARY, "a secondary compressor that is unknown or not supported")   \
+    X(VCD_E_TRUNCATED, "the delta ends too early")                                  \
+    X(VCD_E_TRAILING, "bytes follow the end of the window")                         \
+    X(VCD_E_VARINT, "an integer is too large")                                      \
+    X(VCD_E_WINDOW_FLAGS, "reserved bits set in a window's indicator")              \
+    X(VCD_E_VCD_TARGET, "windows that copy from the target file are not supported") \
+    X(VCD_E_SEGMENT, "the source segment is larger than 2^32 or wraps around")      \
+    X(VCD_E_WINDOW_SIZE, "the window is larger than supported")                     \
+    X(VCD_E_SECTIONS, "section sizes and encoding length disagree")                 \
+    X(VCD_E_OUTPUT_LIMIT, "the delta produces more than was allowed")               \
+    X(VCD_E_OVERRUN, "an instruction writes past the end of its window")            \
+    X(VCD_E_UNDERRUN, "the instructions end before the window is full")             \
+    X(VCD_E_DATA, "the data section is too short or not used up")                   \
+    X(VCD_E_ADDRESSES, "the address section is too short or not used up")           \
+    X(VCD_E_ADDRESS, "a copy from an address that does not exist yet")              \
+    X(VCD_E_STRADDLE, "a copy crosses from the source into the target")             \
+    X(VCD_E_SOURCE_END, "a copy from past the end of the source")                   \
+    X(VCD_E_CHECKSUM, "the Adler-32 of the window differs")                         \
     X(VCD_E_LENGTH, "the window has another length than expected")
 
 typedef enum vcd_error {
@@ -76,8 +76,7 @@ const char *vcd_error_text(vcd_error error);
 #define VCD_FILE_HEADER_SIZE 5
 extern const uint8_t vcd_file_header[VCD_FILE_HEADER_SIZE];
 
-/* ---- index
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- index ---- */
 
 /*
  * Bytes of memory an index of `source_size` bytes takes, with a fingerprint at every 2^`stride_log2`-th
@@ -112,8 +111,7 @@ vcd_error vcd_index_check(const void *memory, size_t size, uint64_t source_size)
 vcd_error vcd_index_similarity(const void *memory, size_t size, const uint8_t *source, uint64_t source_size,
                                const uint8_t *sample, size_t sample_size, uint32_t *places, uint32_t *found);
 
-/* ---- encoder
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- encoder ---- */
 
 typedef struct vcd_encoder vcd_encoder;
 
@@ -140,8 +138,7 @@ vcd_error vcd_encoder_feed(vcd_encoder *encoder, const uint8_t *target, size_t s
 /* End the stream: what was still pending, or an empty window when there was no target at all. */
 vcd_error vcd_encoder_finish(vcd_encoder *encoder, const uint8_t **out, size_t *out_size);
 
-/* ---- decoder
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- decoder ---- */
 
 /* Decode exactly one window of exactly `out_size` target bytes that fills `window`. */
 vcd_error vcd_decode_window(const uint8_t *source, uint64_t source_size, const uint8_t *window, size_t size,

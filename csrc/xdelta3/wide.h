@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * wide.h: comparing and summing bytes many at a time. Included by each kernels_*.c, which says by VCD_WIDE_AVX2, _AVX512 or _NEON
- * what it may use, or nothing and gets plain 64-bit words.
- * Every function reads only the bytes it is given, and gives the same result whatever the instruction set.
+ * wide.h: comparing and summing bytes many at a time. Included by each kernels_*.c, which says by
+ * VCD_WIDE_AVX2, _AVX512 or _NEON what it may use, or nothing and gets plain 64-bit words. Every function
+ * reads only the bytes it is given, and gives the same result whatever the instruction set.
  */
 
 #if defined(VCD_WIDE_AVX512)
