@@ -12,6 +12,7 @@ list: a key may be a thousand directories deep.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from heapq import nsmallest
 from itertools import islice
@@ -26,6 +27,12 @@ from dgproxy.storage.filesystem.trees import scan
 
 #: Entries of one directory held at a time. A listing that needs more reads the directory again.
 _CHUNK: Final = 4096
+
+#: How often a directory that keeps changing is read.
+_LOOKS: Final = 4
+
+#: Two changes within the kernel's clock tick, 10 ms at the most, can have one mtime.
+_TICK: Final = 10_000_000
 
 
 class _Entry(NamedTuple):
@@ -108,21 +115,51 @@ def _in_order(directory: _Entry, prefix: str, after: str) -> Iterator[_Entry]:
         return entry.text > after and entry.text.startswith(prefix)
 
     while True:
-        chunk = nsmallest(_CHUNK, filter(matters, _entries(directory)), key=attrgetter("text"))
-        yield from chunk
-        if len(chunk) < _CHUNK:
+        chunk: dict[str, _Entry] = {}
+        for _ in _looks(directory.path):
+            for entry in nsmallest(_CHUNK, filter(matters, _entries(directory)), key=attrgetter("text")):
+                chunk.setdefault(entry.text, entry)
+        found = nsmallest(_CHUNK, chunk.values(), key=attrgetter("text"))
+        yield from found
+        if len(found) < _CHUNK:
             return
-        given = chunk[-1].text
+        given = found[-1].text
 
 
 def _has_record(directory: _Entry) -> bool:
     pending = [directory]
     while pending:
-        for entry in _entries(pending.pop()):
-            if not entry.is_directory:
-                return True
-            pending.append(entry)
+        directory = pending.pop()
+        below: dict[bytes, _Entry] = {}
+        for _ in _looks(directory.path):
+            for entry in _entries(directory):
+                if not entry.is_directory:
+                    return True
+                below[entry.path] = entry
+        pending += below.values()
     return False
+
+
+def _looks(path: bytes) -> Iterator[None]:
+    """Read a directory once for each of these, and count what any of them shows.
+
+    readdir(3) does not say what becomes of a name that is replaced meanwhile. ext4 and XFS show it; tmpfs and
+    others may show neither the old file nor the new. So a directory that changed is read again: what is
+    replaced often enough to be missed every time would be a marvel.
+    """
+    for _ in range(_LOOKS):
+        began = time.time_ns()
+        before = _changed(path)
+        yield
+        if before == _changed(path) and began - before > _TICK:
+            return
+
+
+def _changed(path: bytes) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _overlap(text: str, prefix: str) -> bool:
