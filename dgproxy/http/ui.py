@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The built-in browser's files on their own port, one above S3.
 
-The built directory is read once, when the application is made: a request is a look-up in a dict, so no path a
+The built directory is read once, when the application starts: a request is a look-up in a dict, so no path a
 client writes ever reaches the file system and nothing blocks the event loop. Each answer carries a
 Content-Security-Policy under which the page can run its own files and call its own S3 endpoint, nothing else.
 
 Knows nothing about S3, objects or settings; the page finds its endpoint by itself (same host, port - 1).
 """
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,19 +59,25 @@ class _Asset:
     cache_control: str
 
 
+_ASSETS: Final = web.AppKey[Mapping[str, _Asset]]("assets")
+
+
 def ui_application(ui_dir: Path) -> web.Application:
     """Serve what `make ui` put into `ui_dir`, or, when there is no index.html, a page that says what to do.
 
-    Raises OSError when a file is there and can't be read.
+    Its start-up raises OSError when a file is there and can't be read.
     """
-    assets = _load(ui_dir)
+
+    async def load(application: web.Application) -> None:
+        application[_ASSETS] = await asyncio.to_thread(_load, ui_dir)
 
     async def answer(request: web.Request) -> web.Response:
-        response = _answer(assets, request)
+        response = _answer(request.app[_ASSETS], request)
         response.headers.update(_security_headers(request.host, request.scheme))
         return response
 
     application = web.Application()
+    application.on_startup.append(load)
     application.router.add_route("*", "/{path:.*}", answer)
     return application
 
