@@ -35,7 +35,8 @@ class Budget:
         Raises Overloaded when they do not come free in time.
         """
         amount = min(amount, self._limit)
-        await self._take(amount)
+        if amount:  # who needs nothing waits for nobody
+            await self._take(amount)
         try:
             yield
         finally:
