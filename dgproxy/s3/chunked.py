@@ -95,7 +95,7 @@ class ChunkedDecoder:
 
         Raises S3Error: IncompleteBody, MalformedTrailerError.
         """
-        if self._state is not _State.DONE:
+        if self._state is not _State.DONE or self._line:
             raise S3Error("IncompleteBody", "The body ended before its last chunk and trailer were complete.")
         return self._trailers
 
@@ -103,7 +103,7 @@ class ChunkedDecoder:
     # -------------------------------------------------------------------------------------------------
 
     def _read_line(self, view: memoryview, position: int) -> tuple[bytes | None, int]:
-        """Take one line up to LF, without its line end; None while it is not whole."""
+        """Take one line up to and without LF; None while it is not whole."""
         head = bytes(view[position : position + _MAX_LINE])
         found = head.find(b"\n")
         taken = head[: found + 1] if found >= 0 else head
@@ -116,18 +116,22 @@ class ChunkedDecoder:
                 return None, position
             taken = bytes(self._line)
             self._line.clear()
-        return taken.removesuffix(b"\n").removesuffix(b"\r"), position
+        return taken[:-1], position
 
     def _take_line(self, line: bytes) -> None:
+        content = line.removesuffix(b"\r")
+        if content == line and self._state in (_State.SIZE, _State.DATA_END):
+            # A bare LF here would let a body that is one byte short pass its CR as data.
+            raise _not_chunked("a line does not end with CR LF")
         match self._state:
             case _State.SIZE:
-                self._size_line(line)
+                self._size_line(content)
             case _State.DATA_END:
-                self._data_end(line)
+                self._data_end(content)
             case _State.TRAILER:
-                self._trailer_line(line)
+                self._trailer_line(content)
             case _State.DONE:
-                self._after_end(line)
+                self._after_end(content)
 
     def _size_line(self, line: bytes) -> None:
         match = _SIZE_LINE.fullmatch(line)
