@@ -111,8 +111,8 @@ vcd_error vcd_source_view_open(struct source_view *view, const void *memory, siz
 
 vcd_error vcd_index_check(const void *memory, size_t size, uint64_t source_size) {
     const struct index_header *header = header_of(memory);
-    VCD_CHECK((uintptr_t)memory % 16 == 0, VCD_E_ARGUMENT);
     VCD_CHECK(size >= sizeof *header, VCD_E_INDEX);
+    VCD_CHECK((uintptr_t)memory % 16 == 0, VCD_E_ARGUMENT);
     VCD_CHECK(memcmp(header->magic, INDEX_MAGIC, sizeof header->magic) == 0, VCD_E_INDEX);
     VCD_CHECK(header->version == INDEX_VERSION && header->byte_order == INDEX_BYTE_ORDER, VCD_E_INDEX);
     VCD_CHECK(header->source_size == source_size, VCD_E_INDEX);

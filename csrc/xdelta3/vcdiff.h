@@ -101,7 +101,7 @@ vcd_error vcd_index_init(void *memory, size_t size, uint64_t source_size, unsign
 vcd_error vcd_index_add(void *memory, size_t size, const uint8_t *source, uint64_t source_size,
                         uint64_t begin, uint64_t end);
 
-/* Check that `memory` can be used as an index of a source of that size. */
+/* Check that `memory`, aligned to 16 bytes, can be used as an index of a source of that size. */
 vcd_error vcd_index_check(const void *memory, size_t size, uint64_t source_size);
 
 /*

@@ -27,6 +27,7 @@ vcd_error vcd_index_init(void *memory, size_t size, uint64_t source_size, unsign
                          uint64_t seed);
 vcd_error vcd_index_add(void *memory, size_t size, const uint8_t *source, uint64_t source_size,
                         uint64_t begin, uint64_t end);
+vcd_error vcd_index_check(const void *memory, size_t size, uint64_t source_size);
 vcd_error vcd_index_similarity(const void *memory, size_t size, const uint8_t *source, uint64_t source_size,
                                const uint8_t *sample, size_t sample_size, uint32_t *places, uint32_t *found);
 vcd_error vcd_encoder_new(vcd_encoder **encoder, const void *memory, size_t size, const uint8_t *source,

@@ -85,9 +85,11 @@ class SourceIndex:
     source's size, never more than `max_memory`.
     """
 
-    def __init__(self, source: memoryview, memory: mmap.mmap) -> None:
+    def __init__(self, source: memoryview, memory: memoryview, mapping: mmap.mmap | None = None) -> None:
+        """Use `build` or `open`. `mapping`: what to close when `memory` is no longer needed."""
         self._source = source
         self._memory = memory
+        self._mapping = mapping
 
     @classmethod
     def build(
@@ -110,16 +112,30 @@ class SourceIndex:
             raise ValueError(f"no index of {len(view)} bytes fits into {max_memory} bytes of memory")
         size = ffi.new("size_t *")
         _check(lib.vcd_index_size(len(view), stride, size))
-        memory = mmap.mmap(-1, size[0])  # zero-filled, given back at once on close
+        mapping = mmap.mmap(-1, size[0])  # zero-filled, given back at once on close
         if hasattr(mmap, "MADV_HUGEPAGE"):
-            _advise_huge_pages(memory)
-        index = cls(view, memory)
+            _advise_huge_pages(mapping)
+        index = cls(view, memoryview(mapping), mapping)
         try:
             index._fill(stride, secrets.randbits(64) if seed is None else seed, progress)
         except BaseException:
             index.close()
             raise
         return index
+
+    @classmethod
+    def open(cls, source: Buffer, image: Buffer) -> Self:
+        """Use the saved `image` of an index of the same source as it lies: a mapped file, say.
+
+        Keeps both exported until `close`. Raises CodecError (VCD_E_INDEX) when the image is from another
+        version, byte order or size of source, ValueError when it does not lie at a multiple of 16. That
+        the source's *bytes* are the same is for the caller to know. Damage past the header makes deltas
+        larger, never wrong.
+        """
+        view, memory = (memoryview(data).cast("B").toreadonly() for data in (source, image))
+        with _borrow(memory) as data:
+            _check(lib.vcd_index_check(data, len(data), len(view)))
+        return cls(view, memory)
 
     def _fill(self, stride: int, seed: int, progress: Callable[[memoryview], None] | None) -> None:
         source = _borrow(self._source)
@@ -141,6 +157,11 @@ class SourceIndex:
     def source(self) -> memoryview:
         """The indexed bytes, read-only. Released by `close`."""
         return self._source
+
+    @property
+    def image(self) -> memoryview:
+        """The index as bytes to save for `open`, in this machine's byte order. Release it before `close`."""
+        return self._memory.toreadonly()
 
     @property
     def nbytes(self) -> int:
@@ -168,7 +189,9 @@ class SourceIndex:
         Raises BufferError while a call or an unfinished `Encoder` uses the index.
         """
         self._source.release()
-        self._memory.close()
+        self._memory.release()
+        if self._mapping is not None:
+            self._mapping.close()
 
 
 def _advise_huge_pages(memory: mmap.mmap) -> None:

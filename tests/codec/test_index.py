@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from dgproxy.codec.delta import Decoder, Encoder, SourceIndex, decode_window, encode_window
+from dgproxy.codec.delta import (
+    CodecError,
+    CorruptDelta,
+    Decoder,
+    Encoder,
+    SourceIndex,
+    decode_window,
+    encode_window,
+)
 from tests.codec.material import decode
 
 
@@ -105,6 +113,36 @@ def test_a_damaged_index_costs_only_size(source: bytes) -> None:
         index = SourceIndex.build(source)
         index._memory[64:] = damage(index.nbytes - 64)
         assert decode_window(source, encode_window(index, target), len(target)) == target
+
+
+def test_a_saved_index_is_used_where_it_lies(source: bytes, tmp_path: Path) -> None:
+    index = SourceIndex.build(source)
+    target = source[77:300_000] + b"new" + source[290_000:900_000]
+    expected = encode_window(index, target)
+    path = tmp_path / "index"
+    with index.image as image:
+        assert len(image) == index.nbytes
+        path.write_bytes(image)
+    index.close()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        again = SourceIndex.open(source, mapped)
+        assert encode_window(again, target) == expected
+        again.close()
+
+
+def test_only_an_index_of_this_source_can_be_opened(source: bytes) -> None:
+    index = SourceIndex.build(source)
+    image = bytes(index.image)
+    assert SourceIndex.open(source, image).nbytes == len(image)
+    longer = source + b"x" * 32
+    for other, saved in ((longer, image), (source, image[:-1]), (source, image + b"x"), (source, image[:20])):
+        with pytest.raises(CodecError) as caught:
+            SourceIndex.open(other, saved)
+        assert caught.value.code == "VCD_E_INDEX"
+        assert not isinstance(caught.value, CorruptDelta)
+    for size in range(64):
+        with pytest.raises(CodecError):
+            SourceIndex.open(source, image[:size])
 
 
 def test_an_index_of_something_else_is_refused(source: bytes) -> None:
