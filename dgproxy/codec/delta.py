@@ -103,8 +103,10 @@ class SourceIndex:
         """Index all of `source`.
 
         `progress` is called with each stretch of the source in order, up to 1 MiB at a time, just before it
-        is indexed: the place to hash it while it is in cache. What it raises ends the build. ValueError
-        when `max_memory` (bytes) is too small for a source of this size.
+        is indexed: the place to hash it while it is in cache. The view ends with the call; what it raises
+        ends the build. `seed` (64 bits) fixes the hash, and with it the deltas to the byte; by default it is
+        random, so that nobody can choose a source whose blocks collide. ValueError when `max_memory` (bytes)
+        is too small for a source of this size.
         """
         view = memoryview(source).cast("B").toreadonly()
         stride = lib.vcd_index_stride(len(view), _STRIDE_LOG2, max_memory)
