@@ -20,8 +20,9 @@ from dgproxy.engine import context
 from dgproxy.engine.buckets import ensure_bucket
 from dgproxy.engine.policy import Policy
 from dgproxy.http import protocol
-from dgproxy.http.service import Credentials, s3_application
+from dgproxy.http.service import Credentials, s3_server
 from dgproxy.http.ui import ui_application
+from dgproxy.listen import BACKLOG
 from dgproxy.storage import filesystem
 from dgproxy.worker import GRACE
 
@@ -53,8 +54,10 @@ async def serve(
     async with _engine(settings) as engine:
         await ensure_bucket(engine, settings.default_bucket)
         async with (
-            _listening(s3_application(engine, _credentials(settings)), sockets),
-            _listening(ui_application(ui_directory()), ui_sockets),
+            _listening(
+                web.ServerRunner(s3_server(engine, _credentials(settings)), shutdown_timeout=GRACE), sockets
+            ),
+            _listening(web.AppRunner(ui_application(ui_directory()), shutdown_timeout=GRACE), ui_sockets),
         ):
             ready()
             await stop.wait()
@@ -78,17 +81,17 @@ async def _engine(settings: Settings) -> AsyncIterator[context.Engine]:
 
 
 @asynccontextmanager
-async def _listening(application: web.Application, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
+async def _listening(runner: web.BaseRunner, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
     """Accept connections on sockets for the block; at its end requests under way may finish."""
     loop = asyncio.get_running_loop()
-    runner = web.AppRunner(application, shutdown_timeout=GRACE)
     await runner.setup()
     server = runner.server
     if server is None:
         raise RuntimeError("a runner that is set up has a server")
     try:
         listeners = [
-            await loop.create_server(lambda: protocol.connection(server, loop), sock=each) for each in sockets
+            await loop.create_server(lambda: protocol.connection(server, loop), sock=each, backlog=BACKLOG)
+            for each in sockets
         ]
         try:
             yield

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from dgproxy.codec.workers import Workers
 from dgproxy.engine.body import Body, Digests
@@ -37,7 +37,7 @@ class RequestBody(Body):
 
     def __init__(
         self,
-        request: web.Request,
+        request: web.BaseRequest,
         headers: Mapping[str, str],
         payload: Payload,
         workers: Workers,
@@ -66,12 +66,17 @@ class RequestBody(Body):
         return False
 
     async def __aiter__(self) -> AsyncIterator[Buffer]:
-        """The decoded bytes. Raises S3Error: IncompleteBody, RequestTimeout, and what decoding raises."""
-        await _continue(self._request)
+        """The decoded bytes.
+
+        Raises S3Error: IncompleteBody, InvalidRequest, RequestTimeout, and what decoding raises.
+        """
+        _continue(self._request)
         received = 0
         async for batch in self._batches():
             for piece in await self._decode(batch):
                 received += len(piece)
+                if self._payload.length is not None and received > self._payload.length:
+                    raise S3Error("InvalidRequest", "The body is longer than x-amz-decoded-content-length.")
                 yield piece
         if self._payload.length is not None and received != self._payload.length:
             raise S3Error("IncompleteBody")
@@ -108,7 +113,7 @@ class RequestBody(Body):
                 return await self._request.content.readany()
         except TimeoutError as error:
             raise S3Error("RequestTimeout") from error
-        except (web.RequestPayloadError, ConnectionError) as error:
+        except (web.RequestPayloadError, OSError) as error:  # OSError: the connection is gone
             raise S3Error("IncompleteBody") from error
 
     async def _decode(self, batch: list[bytes]) -> list[Buffer]:
@@ -143,7 +148,8 @@ async def read_document(body: RequestBody) -> bytes:
     return bytes(document)
 
 
-async def _continue(request: web.Request) -> None:
-    """Tell a client that waits for it to send its body (RFC 9110, section 10.1.1)."""
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+def _continue(request: web.BaseRequest) -> None:
+    """Tell a client that waits for it to send its body; never one of HTTP/1.0 (RFC 9110, section 10.1.1)."""
+    waits = request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11
+    if waits and not request.content.is_eof() and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import web
-
 from dgproxy.engine.commit import Allow, anything
 from dgproxy.engine.context import Engine
 from dgproxy.engine.manifest import Attributes, Manifest
 from dgproxy.http.body import RequestBody
+from dgproxy.http.exchange import Exchange
 from dgproxy.s3 import conditions, metadata, payload
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.operation import Request
@@ -26,13 +25,17 @@ REGION: Final = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A routed, authenticated request; `headers` as `plain_headers` gives them."""
+    """A routed, authenticated request."""
 
-    request: web.Request
+    exchange: Exchange
     engine: Engine
     s3: Request
-    headers: Mapping[str, str]
     authentication: Authentication | None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By lower-case name, as `exchange.plain_headers` gives them."""
+        return self.exchange.headers
 
     @property
     def bucket(self) -> str:
@@ -55,7 +58,7 @@ class Call:
         signer = None
         if self.authentication is not None and described.framing is not payload.Framing.PLAIN:
             signer = self.authentication.chunk_signer()
-        return RequestBody(self.request, self.headers, described, self.engine.workers, signer)
+        return RequestBody(self.exchange.request, self.headers, described, self.engine.workers, signer)
 
     def object_body(self) -> RequestBody:
         """The body of an object or part, of a known length within the limits.
@@ -77,9 +80,9 @@ class Call:
         described = metadata.parse(self.headers.items())
         return Attributes(headers=dict(described.content), metadata=dict(described.user))
 
-    def write_condition(self) -> Allow:
+    def write_condition(self, *, deleting: bool = False) -> Allow:
         """If-Match and If-None-Match of a write, as the engine asks them. Raises S3Error."""
-        condition = conditions.write_condition(self.headers)
+        condition = conditions.write_condition(self.headers, deleting=deleting)
         if condition is None:
             return anything
 
@@ -87,12 +90,3 @@ class Call:
             condition.check(None if current is None else current.etag)
 
         return allow
-
-
-def plain_headers(request: web.Request) -> dict[str, str]:
-    """Headers by lower-case name; a repeated one becomes a list, as RFC 9110, section 5.3, allows."""
-    headers: dict[str, str] = {}
-    for name, value in request.headers.items():
-        lower = name.lower()
-        headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
-    return headers

@@ -52,14 +52,7 @@ def _named_source(call: Call) -> CopySource:
 
 def _replacing_attributes(call: Call) -> Attributes | None:
     """The attributes in the request with x-amz-metadata-directive: REPLACE; None to take the source's."""
-    directive = call.headers.get("x-amz-metadata-directive", "COPY").upper()
-    if directive not in {"COPY", "REPLACE"}:
-        raise S3Error(
-            "InvalidArgument",
-            "Unknown metadata directive.",
-            extra={"ArgumentName": "x-amz-metadata-directive", "ArgumentValue": directive},
-        )
-    if directive == "REPLACE":
+    if metadata.replaces_metadata(call.headers):
         return call.attributes()
     metadata.refuse_unsupported(call.headers)
     return None

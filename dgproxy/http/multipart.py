@@ -12,7 +12,7 @@ from dgproxy.engine.multipart import PartRecord, Upload
 from dgproxy.http import answers
 from dgproxy.http.body import read_document
 from dgproxy.http.call import Call
-from dgproxy.s3 import checksums, integrity, listing, xml
+from dgproxy.s3 import checksums, integrity, listing, uri, xml
 from dgproxy.s3.checksums import Algorithm, Checksum, ChecksumType
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.names import part_number
@@ -57,7 +57,7 @@ async def complete_multipart_upload(call: Call) -> web.StreamResponse:
         call.bucket,
         call.key,
         manifest.etag,
-        str(call.request.url.with_query(None)),
+        _location(call),
         checksum=answers.stored_checksum(manifest.checksums),
     )
     return answers.xml(document, {"x-amz-storage-type": manifest.storage})
@@ -83,7 +83,7 @@ async def list_parts(call: Call) -> web.StreamResponse:
         for part in page
     ]
     document = xml.render_list_parts(
-        call.bucket, call.key, _upload_id(call), asked, entries, more=len(page) < len(following)
+        call.bucket, call.key, _upload_id(call), asked, entries, more=0 < len(page) < len(following)
     )
     return answers.xml(document)
 
@@ -104,6 +104,13 @@ async def list_multipart_uploads(call: Call) -> web.StreamResponse:
 
 def _upload_id(call: Call) -> str:
     return call.s3.query["uploadId"]
+
+
+def _location(call: Call) -> str:
+    """The object's URL as the client would write it."""
+    place = uri.encode(f"/{call.bucket}/{call.key}".encode(), safe="/")
+    host = call.headers.get("host")
+    return place if host is None else f"{call.exchange.request.scheme}://{host}{place}"
 
 
 def _check_size(call: Call, parts: Sequence[PartRecord]) -> None:

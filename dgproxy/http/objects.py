@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
 from aiohttp import web
 
 from dgproxy.engine import delete, get, put
 from dgproxy.engine.commit import Allow, anything, read
-from dgproxy.engine.errors import EngineError
 from dgproxy.engine.get import Reading
 from dgproxy.engine.manifest import Manifest
 from dgproxy.http import answers
@@ -20,9 +18,7 @@ from dgproxy.http.errors import to_s3
 from dgproxy.s3 import conditions, metadata, ranges, xml
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.names import part_number
-from dgproxy.storage.backend import Buffer, StorageError
-
-_log = structlog.get_logger(__name__)
+from dgproxy.storage.backend import Buffer
 
 #: Bytes given to the transport at once: a slow client then has a slice in its socket's buffer, not a window.
 _SLICE: Final = 1 << 20
@@ -49,7 +45,9 @@ class _Selection:
         if "partNumber" in self.query:
             if "range" in self.headers:
                 raise S3Error("InvalidRequest", "Cannot specify both Range header and partNumber.")
-            return _part_range(manifest, part_number(self.query["partNumber"]))
+            start, stop = _part_range(manifest, part_number(self.query["partNumber"]))
+            self.partial = start < stop  # an empty part has no Content-Range
+            return start, stop
         if conditions.if_range(self.headers, manifest.etag, manifest.created):
             chosen = ranges.parse(self.headers.get("range"), manifest.size)
             if chosen is not None:
@@ -103,31 +101,25 @@ async def head_object(call: Call) -> web.StreamResponse:
 async def _send(call: Call, reading: Reading, status: int, headers: dict[str, str]) -> web.StreamResponse:
     """Send a reading. The first window is checked before the status line goes out.
 
-    Damage found later cuts the connection: Content-Length is promised, so no client can take what it has for
-    the whole.
+    What goes wrong later ends in a cut connection (`service`).
     """
     windows = aiter(reading)
     data: Buffer | None = await anext(windows, None)
     response = web.StreamResponse(status=status, headers=headers)
-    await response.prepare(call.request)
-    try:
-        while data is not None:
-            view = memoryview(data)
-            for offset in range(0, len(view), _SLICE):
-                await response.write(view[offset : offset + _SLICE])
-            data = await anext(windows, None)
-    except (EngineError, StorageError) as error:
-        _log.error("answer_cut_off", bucket=call.bucket, key=call.key, error=str(error))
-        if call.request.transport is not None:
-            call.request.transport.abort()
-        return response
+    await call.exchange.begin(response)
+    while data is not None:
+        view = memoryview(data)
+        for offset in range(0, len(view), _SLICE):
+            await response.write(view[offset : offset + _SLICE])
+        data = await anext(windows, None)
     await response.write_eof()
     return response
 
 
 async def delete_object(call: Call) -> web.StreamResponse:
     """DeleteObject."""
-    await delete.delete_object(call.engine, call.bucket, call.key, call.write_condition())
+    allow = call.write_condition(deleting=True)
+    await delete.delete_object(call.engine, call.bucket, call.key, allow)
     return web.Response(status=204)
 
 
@@ -152,7 +144,7 @@ def _deletable(etag: str | None) -> Allow:
     """The condition of one key in DeleteObjects."""
     if etag is None:
         return anything
-    condition = conditions.WriteCondition(absent=False, etag=etag)
+    condition = conditions.WriteCondition(absent=False, etag=None if etag == "*" else etag)
 
     def allow(current: Manifest | None) -> None:
         condition.check(None if current is None else current.etag)

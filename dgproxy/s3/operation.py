@@ -19,7 +19,16 @@ from dgproxy.s3 import uri
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.names import check_bucket, check_key, check_version
 
-__all__ = ["Body", "CopySource", "Operation", "Request", "parse", "parse_copy_source"]
+__all__ = [
+    "Body",
+    "CopySource",
+    "Operation",
+    "Request",
+    "bucket_of",
+    "parse",
+    "parse_copy_source",
+    "split_target",
+]
 
 
 class Body(Enum):
@@ -185,15 +194,9 @@ def parse(method: str, raw_target: str, headers: Mapping[str, str], *, domain: s
     Raises S3Error: InvalidURI, InvalidBucketName, KeyTooLongError, InvalidArgument, NoSuchVersion,
     MethodNotAllowed, NotImplemented; for OPTIONS, BadRequest and AccessForbidden.
     """
-    raw_path, raw_query = _split(raw_target)
-    path = uri.decode(raw_path)
+    raw_path, raw_query = split_target(raw_target)
     query = _query(raw_query)
-    host_bucket = _bucket_of_host(headers.get("host", ""), domain)
-    if host_bucket is None:
-        bucket, _, key = path[1:].partition("/")
-    else:
-        bucket, key = host_bucket, path[1:]
-
+    bucket, key = _named(raw_path, headers, domain)
     if not bucket:
         if key:
             raise S3Error("InvalidBucketName", extra={"BucketName": ""})
@@ -246,8 +249,29 @@ def parse_copy_source(value: str) -> CopySource:
     return CopySource(bucket, key)
 
 
-def _split(raw_target: str) -> tuple[str, str]:
-    """Raw path and raw query; the path starts with `/`."""
+def bucket_of(raw_target: str, headers: Mapping[str, str], *, domain: str | None = None) -> str:
+    """Find the bucket that a request names, "" for none, whatever else is asked; arguments as for `parse`.
+
+    Raises S3Error: InvalidURI, InvalidBucketName.
+    """
+    bucket, _ = _named(split_target(raw_target)[0], headers, domain)
+    if bucket:
+        check_bucket(bucket)
+    return bucket
+
+
+def _named(raw_path: str, headers: Mapping[str, str], domain: str | None) -> tuple[str, str]:
+    """Decode bucket and key, either of them "" for none."""
+    path = uri.decode(raw_path)
+    bucket = _bucket_of_host(headers.get("host", ""), domain)
+    if bucket is not None:
+        return bucket, path[1:]
+    bucket, _, key = path[1:].partition("/")
+    return bucket, key
+
+
+def split_target(raw_target: str) -> tuple[str, str]:
+    """Split a request target into raw path, which starts with `/`, and query. Raises S3Error InvalidURI."""
     if not raw_target.startswith("/"):
         _, found, rest = raw_target.partition("://")
         if not found:
