@@ -17,7 +17,7 @@ from dgproxy.storage.filesystem import keymap
 from dgproxy.storage.filesystem.durable import Disk
 from dgproxy.storage.filesystem.layout import Layout
 from dgproxy.storage.filesystem.locks import Kind, Lock, LockFile
-from dgproxy.storage.filesystem.trees import has_file, remove_tree, scan
+from dgproxy.storage.filesystem.trees import has_file, remove_tree
 
 _RECORD: Final = b"bucket.json"
 
@@ -78,11 +78,9 @@ class Buckets:
         return buckets
 
     def _names(self) -> list[str]:
-        names = (
-            keymap.decode_bucket(entry.name.decode(errors="replace"))
-            for entry in scan(self._layout.buckets)
-            if entry.is_dir(follow_symlinks=False)
-        )
+        with os.scandir(self._layout.buckets) as entries:
+            directories = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        names = (keymap.decode_bucket(name.decode(errors="replace")) for name in directories)
         return sorted(name for name in names if name is not None)
 
     def _refuse_objects(self, bucket: str, root: bytes) -> None:
