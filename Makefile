@@ -34,8 +34,9 @@ help:  ## Show this list.
 build: .venv/.package ui  ## Build everything that a server needs.
 
 .PHONY: run
-run: build  ## Run the server in the foreground; ARGS="-l 127.0.0.1:9100" for its options.
-	@exec $(VENV)/deltaglider_proxy $(ARGS)
+run: .venv/.package  ## Run the server in the foreground; ARGS="-l 127.0.0.1:9100" for its options.
+	@make ui || echo "The browser UI could not be built; the reason stands above. S3 works without it."
+	exec $(VENV)/deltaglider_proxy $(ARGS)
 
 .PHONY: test
 test: lint test-c test-ui .venv/.tools .venvs/awscli/.made  ## Run every check and every test; ARGS="tests/s3 -x" for pytest.
@@ -53,7 +54,7 @@ test-c: programs
 
 .PHONY: test-ui
 test-ui: ui
-	@if [[ -n "$(NPM)" ]]; then cd ui && npm test; fi
+	@if [[ -n "$(NPM)" ]]; then cd ui && npm run --silent test; fi
 
 .PHONY: lint
 lint: .venv/.tools  ## Check format, style, types and layers of the Python code, and the format of the C code.

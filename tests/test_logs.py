@@ -36,7 +36,7 @@ def on_a_terminal(code: str, environment: dict[str, str] | None = None) -> str:
         subprocess.run(
             [sys.executable, "-c", START + code],
             cwd=PROJECT,
-            env=os.environ | (environment or {}),
+            env={k: v for k, v in os.environ.items() if k != "NO_COLOR"} | (environment or {}),
             stderr=child,
             timeout=60,
             check=True,
