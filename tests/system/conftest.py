@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fixtures of the system tests: servers with and without credentials, and a bucket that must end up empty."""
+
+import itertools
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import pytest
+
+from tests.system import harness
+from tests.system.clients import AwsCli, S3Client, boto3_client
+from tests.system.harness import CREDENTIALS, Server
+
+_numbers = itertools.count(1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the log of every server that was alive when a test failed."""
+    report = yield
+    if report.failed:
+        for server in harness.running:
+            report.sections.append((f"log of the server at {server.url}", server.tail()))
+    return report
+
+
+@pytest.fixture(scope="module", params=["with credentials", "without credentials"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for all tests of a module, once with credentials configured on it and once without."""
+    settings = CREDENTIALS if request.param == "with credentials" else {}
+    with Server(tmp_path_factory.mktemp("server"), settings) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def s3(server: Server) -> Iterator[S3Client]:
+    """boto3 with default settings. A server without credentials takes signed requests as they are."""
+    client = boto3_client(server)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def aws(server: Server, tmp_path: Any) -> AwsCli:
+    """aws-cli; unsigned where the server has no credentials."""
+    return AwsCli(server, tmp_path, signed=server.authenticated)
+
+
+@pytest.fixture
+def bucket(server: Server, s3: S3Client) -> Iterator[str]:
+    """A new bucket. After the test everything in it is deleted by its own API: then no file may be left."""
+    name = f"test-{next(_numbers):03d}"
+    s3.create_bucket(Bucket=name)
+    yield name
+    empty(s3, name)
+    assert server.files(name) == {}, "deleting every object must leave no file behind"
+    s3.delete_bucket(Bucket=name)
+    assert not (server.data / "buckets" / name).exists()
+
+
+def empty(s3: S3Client, bucket: str) -> None:
+    """Delete every object and abort every upload of a bucket."""
+    for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+        for upload in page.get("Uploads", ()):
+            s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+    for listing in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        if listing.get("Contents"):
+            keys = [{"Key": item["Key"]} for item in listing["Contents"]]
+            assert "Errors" not in s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
