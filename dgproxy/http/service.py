@@ -12,7 +12,7 @@ together, and an Application answers some requests by itself (`OPTIONS *` with E
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from dgproxy.engine import buckets
 from dgproxy.engine.context import Engine
@@ -96,6 +96,8 @@ async def _carry_out(
     """Authenticate, route, handle. Raises S3Error and whatever the layers below raise."""
     request = exchange.request
     authentication = None
+    if request.version not in {HttpVersion10, HttpVersion11}:
+        raise S3Error("BadRequest", "This server speaks HTTP/1.1.")
     if request.method == "OPTIONS":
         # A preflight can't carry a signature. Any OPTIONS but the built-in browser's is refused by `parse`.
         preflight = _preflight(request)
