@@ -97,6 +97,11 @@ class _Place:
     due: float = 0.0
     wait: float = _FIRST_WAIT
 
+    def occupy(self, pid: int, pipe: int) -> None:
+        self.pid, self.pipe = pid, pipe
+        self.serving, self.said = False, b""
+        self.born = time.monotonic()
+
 
 class _Supervisor:
     """The loop: forks what is due, hears workers and signals, ends when it was told to and all are gone."""
@@ -179,13 +184,7 @@ class _Supervisor:
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             os.close(sending)  # ours: from now on the pipe ends with the worker
-        place.pid, place.pipe, place.serving, place.said, place.born = (
-            pid,
-            receiving,
-            False,
-            b"",
-            time.monotonic(),
-        )
+        place.occupy(pid, receiving)
         self._selector.register(receiving, selectors.EVENT_READ, place)
 
     def _hear_worker(self, place: _Place) -> None:
@@ -205,12 +204,13 @@ class _Supervisor:
         os.close(place.pipe)
         _, status = os.waitpid(place.pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        how = f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
+        how = f"with exit code {code}" if code >= 0 else f"by signal {-code} ({signal.strsignal(-code)})"
         place.pid = 0
         if self._stopping_since is not None:
-            self._clean &= code in (0, -signal.SIGTERM)  # by the signal itself: it was not serving yet
+            # The signal itself ends a worker that does not serve yet, or has served its last request.
+            self._clean &= code in (0, -signal.SIGTERM)
         else:
-            self._lost(place, place.said.decode(errors="replace") or f"worker {place.number} {how}")
+            self._lost(place, place.said.decode(errors="replace") or f"worker {place.number} ended {how}")
 
     def _lost(self, place: _Place, why: str) -> None:
         """Plan the replacement of a worker; at the beginning nothing better will come, so stop."""

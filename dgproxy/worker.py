@@ -123,8 +123,6 @@ def _one_line(error: Exception) -> str | None:
     """Say why a start failed, if that is something an operator can act on; the rest needs a traceback."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
-    return (
-        " ".join(str(error).split())[:1000]
-        if isinstance(error, StartError | StorageError | OSError)
-        else None
-    )
+    if not isinstance(error, StartError | StorageError | OSError):
+        return None
+    return " ".join(str(error).split())[:1000]

@@ -263,12 +263,13 @@ def test_addresses_that_cannot_be_listened_on(host: str, why: str) -> None:
 # -- crashes -----------------------------------------------------------------------------------------------
 
 
-def test_a_dead_worker_is_replaced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGRTMIN + 6], ids=["SIGKILL", "without a name"])
+def test_a_dead_worker_is_replaced(tmp_path: Path, number: int) -> None:
     with Tiny(tmp_path) as tiny:
         before = {each.pid for each in tiny.started().workers()}
-        assert tiny.ask("die") == ""
+        assert tiny.ask(f"die {number:d}") == ""
         tiny.until(lambda: len(tiny.workers()) == 2 and {each.pid for each in tiny.workers()} != before)
-        assert "was ended by SIGKILL" in tiny.output()
+        assert f"ended by signal {number:d} (" in tiny.output()
         assert tiny.ask("pid")
         tiny.signal(signal.SIGTERM)
         assert tiny.wait() == 0, "a crash in the past is not a failed stop"
@@ -279,7 +280,7 @@ def test_replacements_come_ever_more_slowly(tmp_path: Path) -> None:
         tiny.started()
         waits: list[float] = []
         for _ in range(4):
-            assert tiny.ask("die") == ""
+            assert tiny.ask("die 9") == ""
             tiny.until(lambda: tiny.output().count("worker lost") > len(waits))
             lines = [json.loads(line) for line in tiny.output().splitlines() if "worker lost" in line]
             waits.append(lines[-1]["seconds"])

@@ -2,15 +2,14 @@
 """A program for the supervisor's tests: real processes and sockets, and one-line requests instead of S3.
 
 `python -m tests.tiny_server '{"listen_addr": "127.0.0.1:0", ...}' FAULT`; the first argument has settings.
-A connection carries one request, a line, and its answer, another: "pid", "sleep SECONDS", "die" (the worker
-kills itself), "return" (it stops serving by itself). TINY_GRACE in the environment is the time that requests
-get at the end.
+A connection carries one request, a line, and its answer, another: "pid", "sleep SECONDS", "die SIGNAL" (the
+worker kills itself), "return" (it stops serving by itself). TINY_GRACE in the environment is the time that
+requests get at the end.
 """
 
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -45,7 +44,7 @@ class Tiny:
         if request == "sleep":
             await asyncio.sleep(float(arguments[0]))
         elif request == "die":
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), int(arguments[0]))
         elif request == "return":
             self.leave.set()
         return f"{request} {os.getpid()}"
