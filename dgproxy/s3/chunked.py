@@ -99,8 +99,7 @@ class ChunkedDecoder:
             raise S3Error("IncompleteBody", "The body ended before its last chunk and trailer were complete.")
         return self._trailers
 
-    # -- lines
-    # -------------------------------------------------------------------------------------------------
+    # -- lines -----------------------------------------------------------------------------------------------
 
     def _read_line(self, view: memoryview, position: int) -> tuple[bytes | None, int]:
         """Take one line up to and without LF; None while it is not whole."""
@@ -167,8 +166,7 @@ class ChunkedDecoder:
             self._signer.verify_chunk(self._sha256.hexdigest(), self._signature)
             self._sha256 = hashlib.sha256()
 
-    # -- trailer
-    # -----------------------------------------------------------------------------------------------
+    # -- trailer ---------------------------------------------------------------------------------------------
 
     def _trailer_line(self, line: bytes) -> None:
         self._count_trailer_line()

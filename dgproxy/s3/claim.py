@@ -30,8 +30,9 @@ _QUERY_PARAMETERS: Final = (
     "X-Amz-SignedHeaders",
     "X-Amz-Expires",
 )
-_NOT_HOISTED: Final = frozenset(
-    name.lower() for name in (*_QUERY_PARAMETERS, "X-Amz-Content-Sha256", "X-Amz-Security-Token")
+_NOT_HOISTED: Final = (
+    *(name.lower() for name in _QUERY_PARAMETERS),
+    *("x-amz-content-sha256", "x-amz-security-token", "x-amz-checksum-", "x-amz-sdk-"),
 )
 
 
@@ -74,18 +75,18 @@ def has_credentials(headers: Mapping[str, str], query: Mapping[str, str]) -> boo
 
 
 def hoisted_headers(query: Mapping[str, str]) -> dict[str, str]:
-    """Give the x-amz- headers that a presigned URL carries as parameters; names in lower case.
+    """Give the headers that a presigned URL carries as parameters; names in lower case.
 
     Not the checksums: SDKs that presign without a body put the empty body's there, and S3 ignores it.
     """
-    if not _presigned(query):
+    if not (_presigned(query) or _presigned_v2(query)):
         return {}
+    content = ("content-type", "content-md5") if _presigned_v2(query) else ()
     return {
         name.lower(): value
         for name, value in query.items()
-        if name.lower().startswith("x-amz-")
-        and name.lower() not in _NOT_HOISTED
-        and not name.lower().startswith(("x-amz-checksum-", "x-amz-sdk-"))
+        if (name.lower().startswith("x-amz-") and not name.lower().startswith(_NOT_HOISTED))
+        or name.lower() in content
     }
 
 

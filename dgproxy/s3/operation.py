@@ -104,7 +104,6 @@ class Request:
 # resource itself. Amazon S3 API Reference, "Amazon S3 operations".
 _Table = Mapping[str, Mapping[str, Operation | str]]
 
-
 _VERBS: Final = {"GET": "Get", "PUT": "Put", "DELETE": "Delete", "POST": "Create"}
 _ALL: Final = ("GET", "PUT", "DELETE")
 

@@ -34,6 +34,10 @@ _EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
 
 _SPACES: Final = re.compile(r"[ \t]+")
 
+#: x-amz- headers that need no signature of their own. The value of x-amz-content-sha256 is the canonical
+#: request's last line; x-amz-cf-id is CloudFront's mark on what it forwards, and means nothing here.
+_NEED_NO_SIGNATURE: Final = frozenset({"x-amz-content-sha256", "x-amz-cf-id"})
+
 
 class ChunkSigner:
     """The chain of signatures in an aws-chunked body: each one signs its chunk and the one before it."""
@@ -193,14 +197,11 @@ def _iso8601(time: datetime) -> str:
 
 
 def _check_all_signed(headers: Mapping[str, str], signed: Sequence[str]) -> None:
-    """Require a signature over Host and every x-amz- header: what S3 acts on may not be added on the way.
-
-    x-amz-content-sha256 needs none: its value is the canonical request's last line.
-    """
+    """Require a signature over Host and every x-amz- header: what S3 acts on may not be added on the way."""
     unsigned = [
         name
         for name in headers
-        if name.startswith("x-amz-") and name != "x-amz-content-sha256" and name not in signed
+        if name.startswith("x-amz-") and name not in signed and name not in _NEED_NO_SIGNATURE
     ]
     if "host" not in signed:
         unsigned.insert(0, "host")

@@ -339,7 +339,9 @@ def test_what_s3_acts_on_must_be_signed() -> None:
 
 
 def test_other_headers_need_no_signature() -> None:
-    assert check("GET", "/b/k", [*signed_get(), ("Range", "bytes=0-1"), ("x-amzn-trace-id", "1")])
+    assert check(
+        "GET", "/b/k", [*signed_get(), ("Range", "bytes=0-1"), ("x-amzn-trace-id", "1"), ("x-amz-cf-id", "2")]
+    )
 
 
 def test_a_security_token_is_refused() -> None:
@@ -449,6 +451,14 @@ def test_hoisted_headers() -> None:
     query |= {"x-amz-checksum-crc32": "AAAAAA==", "x-amz-sdk-checksum-algorithm": "CRC32"}
     assert hoisted_headers(query) == {"x-amz-meta-a": "1", "x-amz-acl": "private"}
     assert hoisted_headers({"x-amz-meta-a": "1"}) == {}
+    version_2 = {
+        "AWSAccessKeyId": "a",
+        "Signature": "s",
+        "content-type": "t",
+        "x-amz-meta-a": "1",
+        "prefix": "p",
+    }
+    assert hoisted_headers(version_2) == {"content-type": "t", "x-amz-meta-a": "1"}
 
 
 def test_signing_keys_are_cached_and_the_cache_is_bounded() -> None:

@@ -2,6 +2,7 @@
 """XML both ways, with botocore's serializer and parser on the other end, and everything hostile."""
 
 import contextlib
+import time
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -245,6 +246,14 @@ BOMB = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10 if i else "boom"}">' for i i
 )
 def test_hostile_documents(read: Any, body: bytes) -> None:
     assert refusal(read, body).code == "MalformedXML"
+
+
+def test_the_largest_key_of_references_costs_no_more_than_its_length() -> None:
+    # Pieces joined one by one would take minutes here; the bound only tells seconds from those.
+    begin = time.process_time()
+    body = b"<Delete><Object><Key>" + b"&#65;" * 1_600_000 + b"</Key></Object></Delete>"
+    assert refusal(xml.parse_delete, body).code == "KeyTooLongError"
+    assert time.process_time() - begin < 20
 
 
 @pytest.mark.parametrize("read", READERS)

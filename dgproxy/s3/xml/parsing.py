@@ -161,11 +161,16 @@ def _etag(text: str) -> str:
 
 @dataclass(slots=True)
 class _Element:
-    """An element without its namespace; `text` is its own character data, kept to the letter."""
+    """An element without its namespace, and its character data in the pieces it came in."""
 
     name: str
-    text: str = ""
+    pieces: list[str] = field(default_factory=list)
     children: list["_Element"] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """Its own character data, kept to the letter."""
+        return "".join(self.pieces)
 
 
 class _Builder:
@@ -190,8 +195,8 @@ class _Builder:
         self._open.pop()
 
     def data(self, text: str) -> None:
-        """Take character data, which may come in pieces."""
-        self._open[-1].text += text
+        """Take character data; a megabyte of character references comes in as many pieces."""
+        self._open[-1].pieces.append(text)
 
     def doctype(self, name: str, public_id: str | None, system_url: str | None) -> None:
         """Refuse a DTD: no document of S3 has one."""
