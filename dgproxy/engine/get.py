@@ -111,11 +111,11 @@ async def _open(
         start, stop = plan(manifest)
         try:
             return await open_manifest(engine, stack, bucket, manifest, start, stop, to_store=to_store)
-        except RecordNotFound as error:
+        except (RecordNotFound, ObjectDamaged) as error:
             current = await read(engine, bucket, key)
             if current.generation == manifest.generation:
                 raise ObjectDamaged(
-                    f"{bucket}/{key}: a blob that its manifest needs is missing: {error}; "
+                    f"{bucket}/{key}: a blob that its manifest needs is missing or damaged: {error}; "
                     "restore it from a backup"
                 ) from error
             manifest = current
@@ -134,7 +134,8 @@ async def open_manifest(
 ) -> Reading:
     """Open bytes `start` to `stop` of what a manifest points to, until `stack` unwinds.
 
-    Raises RecordNotFound when a blob is gone, and then leaves nothing on the stack.
+    Raises RecordNotFound when a blob is gone, ObjectDamaged when a reference is; nothing is left on the stack
+    then.
     """
     wanted = _wanted(manifest, start, stop)
     async with AsyncExitStack() as attempt:

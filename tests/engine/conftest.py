@@ -10,7 +10,10 @@ import pytest
 from dgproxy.storage.backend import Backend
 from dgproxy.storage.filesystem import FilesystemBackend
 from dgproxy.storage.memory import MemoryBackend
-from tests.engine.world import BUCKET, World, world_over
+
+pytest.register_assert_rewrite("tests.engine.world")
+
+from tests.engine.world import BUCKET, World, world_over  # noqa: E402
 
 
 @pytest.fixture(params=["memory", "filesystem"])
