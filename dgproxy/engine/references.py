@@ -59,11 +59,10 @@ class References:
         async with self._leased(bucket, reference) as entry:
             mapping = await self._mapping(entry, bucket, reference)
             async with entry.loading:
-                if entry.index is None:
-                    entry.index = await self._workers.run(
-                        _verified_index, mapping.view, reference, self._limit
-                    )
-            yield entry.index
+                index = entry.index
+                if index is None:
+                    index = await self._workers.run(_build, entry, mapping.view, reference, self._limit)
+            yield index
 
     def close(self) -> None:
         """Let go of everything idle; for the end of the process."""
@@ -117,8 +116,12 @@ class References:
             entry.mapping.close()
 
 
-def _verified_index(source: memoryview, reference: Reference, limit: int) -> SourceIndex:
-    """Index a reference and check its SHA-256 in one pass over its bytes."""
+def _build(entry: _Entry, source: memoryview, reference: Reference, limit: int) -> SourceIndex:
+    """Index a reference and check its SHA-256 in one pass over its bytes.
+
+    The thread itself gives it to its entry: the index of a request that was cancelled meanwhile is neither
+    lost nor left open over the mapping.
+    """
     digest = hashlib.sha256()
     index = SourceIndex.build(source, progress=digest.update, max_memory=limit)
     if digest.hexdigest() != reference.sha256:
@@ -126,4 +129,5 @@ def _verified_index(source: memoryview, reference: Reference, limit: int) -> Sou
         raise ObjectDamaged(
             f"{reference.blob}: the reference's bytes do not match their SHA-256; restore it from a backup"
         )
+    entry.index = index
     return index
