@@ -24,8 +24,11 @@ _log = structlog.get_logger(__name__)
 _TRIES = 50
 
 
-class _Offered(msgspec.Struct, frozen=True):
+class _State(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The record: the references on offer, and the ids of those that may have become idle unnoticed."""
+
     references: tuple[Reference, ...]
+    idle: tuple[str, ...] = ()
 
 
 @asynccontextmanager
@@ -37,15 +40,17 @@ async def writing(backend: Backend, bucket: str, space: str) -> AsyncIterator[No
 
 async def offered(backend: Backend, bucket: str, space: str) -> tuple[Reference, ...]:
     """The references a new object may be encoded against; a damaged list offers none."""
-    references, _ = await _read(backend, bucket, space)
-    return references
+    state, _ = await _read(backend, bucket, space)
+    return state.references
 
 
 async def offer(backend: Backend, bucket: str, space: str, reference: Reference) -> None:
     """Add a stored, pinned reference to the list, if there is room."""
 
-    def add(references: tuple[Reference, ...]) -> tuple[Reference, ...]:
-        return references if len(references) >= OFFERED_REFERENCES else (*references, reference)
+    def add(state: _State) -> _State:
+        if len(state.references) >= OFFERED_REFERENCES:
+            return state
+        return _State((*state.references, reference), state.idle)
 
     await _change(backend, bucket, space, add)
 
@@ -53,36 +58,56 @@ async def offer(backend: Backend, bucket: str, space: str, reference: Reference)
 async def withdraw(backend: Backend, bucket: str, space: str, reference_id: str) -> None:
     """Take a reference off the list."""
 
-    def without(references: tuple[Reference, ...]) -> tuple[Reference, ...]:
-        return tuple(reference for reference in references if reference.id != reference_id)
+    def without(state: _State) -> _State:
+        left = tuple(reference for reference in state.references if reference.id != reference_id)
+        return _State(left, state.idle)
 
     await _change(backend, bucket, space, without)
 
 
 async def reclaim(backend: Backend, bucket: str, space: str, reference_ids: Iterable[str]) -> None:
-    """Remove those of the references that nothing needs any more.
+    """Remove those of the references that nothing needs any more, and those that were left for later.
 
-    Called after whatever used them is gone. Where writers are at work in the deltaspace nothing happens: each
-    of them calls this itself when it ends, and so does the delete of what it wrote.
+    Called after whatever used them is gone, and by every writer when it ends. Where writers are at work in
+    the deltaspace nothing is removed but noted: the last of them finds the note when it calls this itself.
     """
     if not backend.capabilities.exclusive_locks:
         return
-    idle = [ref for ref in reference_ids if not await _needed(backend, bucket, space, ref)]
-    if not idle:
+    noted = (await _read(backend, bucket, space))[0].idle
+    idle = {ref for ref in {*reference_ids, *noted} if not await _needed(backend, bucket, space, ref)}
+    if not idle and not noted:
         return
     # Reclaimers wait for each other: one that gave up because of another would leave behind what that one
     # has already passed.
-    async with (
-        backend.lock(bucket, f"reclaim {space}"),
-        backend.try_lock(bucket, _writers_lock(space)) as alone,
-    ):
+    async with backend.lock(bucket, f"reclaim {space}"):
+        if not await _remove_idle(backend, bucket, space, idle | set(noted)):
+            await _change(backend, bucket, space, lambda state: _noting(state, idle))
+            # The writers of a moment ago may have ended without having seen the note.
+            await _remove_idle(backend, bucket, space, idle | set(noted))
+
+
+async def _remove_idle(backend: Backend, bucket: str, space: str, reference_ids: Iterable[str]) -> bool:
+    """Remove those that are not needed and every note of the others; False when writers are at work."""
+    async with backend.try_lock(bucket, _writers_lock(space)) as alone:
         if not alone:
-            return
-        for reference_id in idle:
-            if not await _needed(backend, bucket, space, reference_id):
-                # List first: a crash in between leaves an unused blob, not a list that offers nothing.
+            return False
+        for reference_id in sorted(reference_ids):
+            needed = await _needed(backend, bucket, space, reference_id)
+            # List first: a crash in between leaves an unused blob, not a list that offers nothing.
+            if not needed:
                 await withdraw(backend, bucket, space, reference_id)
                 await backend.remove_blobs(bucket, [keys.reference(space, reference_id)])
+        settled = set(reference_ids)
+        await _change(backend, bucket, space, lambda state: _settling(state, settled))
+    return True
+
+
+def _noting(state: _State, idle: Iterable[str]) -> _State:
+    return _State(state.references, tuple(sorted({*state.idle, *idle})))
+
+
+def _settling(state: _State, settled: Iterable[str]) -> _State:
+    return _State(state.references, tuple(sorted(set(state.idle).difference(settled))))
 
 
 async def _needed(backend: Backend, bucket: str, space: str, reference_id: str) -> bool:
@@ -93,37 +118,33 @@ def _writers_lock(space: str) -> str:
     return f"deltaspace {space}"
 
 
-async def _read(backend: Backend, bucket: str, space: str) -> tuple[tuple[Reference, ...], str]:
-    """The list and its version."""
+async def _read(backend: Backend, bucket: str, space: str) -> tuple[_State, str]:
+    """The record and its version."""
     key = keys.references(space)
     try:
         stored = await backend.read_record(bucket, key)
     except RecordNotFound:
-        return (), ABSENT
+        return _State(()), ABSENT
     try:
-        return record.decode(stored.data, _Offered, f"{bucket}/{key}").references, stored.version
+        return record.decode(stored.data, _State, f"{bucket}/{key}"), stored.version
     except ObjectDamaged as error:
         _log.error("reference_list_damaged", bucket=bucket, record=key, error=str(error), action="a new one")
-        return (), stored.version
+        return _State(()), stored.version
 
 
-async def _change(
-    backend: Backend,
-    bucket: str,
-    space: str,
-    change: Callable[[tuple[Reference, ...]], tuple[Reference, ...]],
-) -> None:
+async def _change(backend: Backend, bucket: str, space: str, change: Callable[[_State], _State]) -> None:
     key = keys.references(space)
     for _ in range(_TRIES):
         before, version = await _read(backend, bucket, space)
         after = change(before)
-        if after == before and (after or version == ABSENT):
+        empty = after == _State(())
+        if after == before and (not empty or version == ABSENT):
             return
         try:
-            if after:
-                await backend.write_record(bucket, key, record.encode(_Offered(after)), expect=version)
-            else:
+            if empty:
                 await backend.remove_record(bucket, key, expect=version)
+            else:
+                await backend.write_record(bucket, key, record.encode(after), expect=version)
         except (VersionConflict, RecordNotFound):
             continue
         return
