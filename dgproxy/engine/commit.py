@@ -68,10 +68,24 @@ async def check(engine: Engine, bucket: str, key: str, allow: Allow) -> None:
 async def commit(engine: Engine, bucket: str, manifest: Manifest, allow: Allow = anything) -> None:
     """Make `manifest` the current one of its key, then remove what it replaced.
 
-    Raises what `allow` raises, Contended, and the storage layer's errors; nothing has changed then, unless a
-    plain StorageError leaves open whether the write took place.
+    Raises what `allow` raises, Contended, and the storage layer's errors. Whether the write took place is
+    open after a plain StorageError and a cancellation: see `may_be_current`.
     """
     await swap(engine, bucket, manifest.key, lambda _: manifest, allow)
+
+
+async def may_be_current(engine: Engine, bucket: str, manifest: Manifest) -> bool:
+    """Whether a manifest may have become the current one of its key although its commit raised.
+
+    An error or a cancellation can come after the write took place. True also when that can't be found out:
+    what the manifest points to must then stay.
+    """
+    try:
+        return (await read(engine, bucket, manifest.key)).generation == manifest.generation
+    except (ObjectNotFound, BucketNotFound):
+        return False
+    except BaseException:  # noqa: BLE001 - the commit's own error is the one that is raised
+        return True
 
 
 async def swap(
@@ -135,15 +149,20 @@ async def discard(
 async def discard_blobs(
     engine: Engine, bucket: str, blobs: Iterable[str], references: Mapping[str, Iterable[str]]
 ) -> None:
-    """Remove blobs no record points to, then those `references` (ids by deltaspace) that are idle now."""
+    """Remove blobs no record points to, then those `references` (ids by deltaspace) that are idle now.
+
+    A failure is logged, never raised: what was done stays done, and garbage stays behind.
+    """
+    unused = sorted(blobs)
     try:
-        await engine.backend.remove_blobs(bucket, sorted(blobs))
+        if unused:
+            await engine.backend.remove_blobs(bucket, unused)
         for space, ids in references.items():
             await deltaspace.reclaim(engine.backend, bucket, space, sorted(ids))
     except BucketNotFound:
         return  # deleted with everything in it
     except (StorageError, EngineError) as error:
-        _log.error("blobs_left_behind", bucket=bucket, blobs=sorted(blobs), error=str(error))
+        _log.error("blobs_left_behind", bucket=bucket, blobs=unused, error=str(error))
 
 
 async def _current(engine: Engine, bucket: str, key: str, allow: Allow) -> tuple[Manifest | None, str]:

@@ -7,7 +7,6 @@ says `keep`; leaving the block without that removes it, whatever the reason. No 
 here: what arrived becomes an object in `engine.commit`.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from dgproxy.codec.delta import SourceIndex
 from dgproxy.engine import deltaspace, keys
 from dgproxy.engine.ahead import Ahead
 from dgproxy.engine.body import Body, Digests
+from dgproxy.engine.commit import discard_blobs
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.incoming import Incoming
@@ -71,8 +71,10 @@ class _Arrival:
         return self.incoming.digests()
 
     async def _work(self, staging: Staging, window: memoryview) -> None:
-        digest = self.engine.workers.run(self.incoming.digest, window)
-        await asyncio.gather(digest, staging.add(window))
+        async with Ahead[None]() as digest:
+            digest.start(self.engine.workers.run(self.incoming.digest, window))
+            await staging.add(window)
+            await digest.result()
 
 
 @asynccontextmanager
@@ -143,8 +145,8 @@ async def _eligible(arrival: _Arrival, *, whole_object: bool) -> AsyncIterator[T
             checksums = arrival.body.verify(digests)
             yield Taken(digests, checksums, staging.keep, extent=await staging.finish())
     finally:
-        # While the deltaspace's lock was held here, a delete may have had to leave this reference behind.
-        await deltaspace.reclaim(engine.backend, bucket, space, in_use)
+        # While the deltaspace's lock was held here, others may have had to leave references behind.
+        await discard_blobs(engine, bucket, (), {space: in_use})
 
 
 async def _choose(

@@ -5,7 +5,7 @@ import msgspec
 
 from dgproxy.engine import deltaspace, keys
 from dgproxy.engine.body import Body
-from dgproxy.engine.commit import Allow, anything, check, commit, swap
+from dgproxy.engine.commit import Allow, anything, check, commit, may_be_current, swap
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectNotFound
 from dgproxy.engine.intake import Taken, take
@@ -53,7 +53,12 @@ async def commit_taken(
     Both before anyone is answered, so that who has seen a write succeed can count on its reference. Raises
     what `commit` raises.
     """
-    await commit(engine, bucket, manifest, allow)
+    try:
+        await commit(engine, bucket, manifest, allow)
+    except BaseException:
+        if await may_be_current(engine, bucket, manifest):
+            taken.keep()
+        raise
     taken.keep()
     if taken.pins:
         for reference in manifest.references():

@@ -13,6 +13,7 @@ from typing import Self
 
 from dgproxy.codec.delta import FILE_HEADER, SourceIndex, decode_window, encode_window
 from dgproxy.engine import keys
+from dgproxy.engine.commit import discard_blobs
 from dgproxy.engine.context import Engine
 from dgproxy.engine.manifest import Extent, Reference, Window
 from dgproxy.storage.backend import BlobWriter, Buffer
@@ -44,9 +45,10 @@ class Staging:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stack.aclose()
-        if self._published:
-            await self._engine.backend.remove_blobs(self._bucket, sorted(self._published))
+        try:
+            await self._stack.aclose()
+        finally:
+            await discard_blobs(self._engine, self._bucket, self._published, {})
 
     async def begin_raw(self) -> None:
         """Open a blob of plain bytes."""
