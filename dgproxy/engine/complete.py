@@ -16,12 +16,11 @@ import msgspec
 
 from dgproxy.engine import multipart
 from dgproxy.engine.body import Digests
-from dgproxy.engine.commit import Allow, anything, check, commit, read
+from dgproxy.engine.commit import Allow, anything, check, commit
 from dgproxy.engine.context import Engine
 from dgproxy.engine.copy import ReadingBody
 from dgproxy.engine.errors import (
     ObjectDamaged,
-    ObjectNotFound,
     ObjectTooLarge,
     PartInvalid,
     PartTooSmall,
@@ -83,20 +82,16 @@ async def complete(
             chosen = _choose(parts, wanted)
             manifest = _manifest(engine, upload, chosen, verify(upload, chosen))
             done = await _commit(engine, bucket, manifest, allow)
-        await multipart.forget(engine, bucket, upload_id, parts)
-    kept = done.own_blobs()
-    unused = [part for part in parts if part.extent.blob not in kept]
-    await multipart.discard_parts(engine, bucket, key, unused)
+        await multipart.finish(engine, bucket, upload, parts, done)
     return done
 
 
 async def _result_of(engine: Engine, bucket: str, key: str, upload_id: str) -> Manifest | None:
-    """The object this upload has become, if it still is the current one."""
+    """What an earlier Complete made, if that can be read: a damaged manifest is there to be replaced."""
     try:
-        manifest = await read(engine, bucket, key)
-    except (ObjectNotFound, ObjectDamaged):
+        return await multipart.result_of(engine, bucket, key, upload_id)
+    except ObjectDamaged:
         return None
-    return manifest if manifest.upload == upload_id else None
 
 
 def _choose(parts: Sequence[PartRecord], wanted: Sequence[WantedPart]) -> list[PartRecord]:

@@ -7,18 +7,28 @@ which Complete (`engine.complete`) and Abort hold exclusively: a part is either 
 refused.
 """
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
 import msgspec
 import structlog
 
 from dgproxy.engine import keys, record
 from dgproxy.engine.body import Body
-from dgproxy.engine.commit import discard_blobs
+from dgproxy.engine.commit import discard_blobs, read
 from dgproxy.engine.context import Engine
-from dgproxy.engine.errors import Contended, ObjectDamaged, UploadNotFound
+from dgproxy.engine.errors import Contended, ObjectDamaged, ObjectNotFound, UploadNotFound
 from dgproxy.engine.ids import is_id
 from dgproxy.engine.intake import take
-from dgproxy.engine.manifest import Attributes, Extent
-from dgproxy.storage.backend import ABSENT, Listed, Record, RecordNotFound, VersionConflict
+from dgproxy.engine.manifest import Attributes, Extent, Manifest
+from dgproxy.storage.backend import (
+    ABSENT,
+    BucketNotFound,
+    Listed,
+    Record,
+    RecordNotFound,
+    VersionConflict,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -112,23 +122,30 @@ async def put_part(
             checksums=taken.checksums,
         )
         async with engine.backend.lock(bucket, upload_lock(upload_id), shared=True):
-            await find(engine, bucket, key, upload_id)
-            replaced = await _write_part(engine, bucket, upload_id, part)
+            upload = await find(engine, bucket, key, upload_id)
+            try:
+                replaced = await _write_part(engine, bucket, upload, part)
+            except BaseException:
+                if await _may_be_stored(engine, bucket, upload, part):
+                    taken.keep()
+                raise
             taken.keep()
     if replaced is not None:
-        await discard_parts(engine, bucket, key, [replaced])
+        await _discard_parts(engine, bucket, key, [replaced])
     return part
 
 
-async def _write_part(engine: Engine, bucket: str, upload_id: str, part: PartRecord) -> PartRecord | None:
+async def _write_part(engine: Engine, bucket: str, upload: Upload, part: PartRecord) -> PartRecord | None:
     """Publish a part's record; returns the one it replaced."""
-    place = keys.part(upload_id, part.number)
+    place = keys.part(upload.id, part.number)
     for _ in range(_TRIES):
         try:
             stored = await engine.backend.read_record(bucket, place)
         except RecordNotFound:
             old, version = None, ABSENT
         else:
+            if await result_of(engine, bucket, upload.key, upload.id) is not None:
+                raise UploadNotFound(f"upload {upload.id} of {bucket}/{upload.key} was completed")
             old, version = _readable(stored, f"{bucket}/{place}"), stored.version
         try:
             await engine.backend.write_record(bucket, place, record.encode(part), expect=version)
@@ -136,6 +153,18 @@ async def _write_part(engine: Engine, bucket: str, upload_id: str, part: PartRec
             continue
         return old
     raise Contended(f"{bucket}/{place}: other uploads of the same part kept winning; try again")
+
+
+async def _may_be_stored(engine: Engine, bucket: str, upload: Upload, part: PartRecord) -> bool:
+    """Whether a part's record may be there although writing it raised; as `commit.may_be_current`."""
+    place = keys.part(upload.id, part.number)
+    try:
+        stored = await engine.backend.read_record(bucket, place)
+        return record.decode(stored.data, PartRecord, place).extent.blob == part.extent.blob
+    except (RecordNotFound, BucketNotFound):
+        return False
+    except BaseException:  # noqa: BLE001 - the error of the write is the one that is raised
+        return True
 
 
 def _readable(stored: Record, what: str) -> PartRecord | None:
@@ -172,25 +201,59 @@ async def uploads_of(engine: Engine, bucket: str) -> list[Upload]:
 
 
 async def abort(engine: Engine, bucket: str, key: str, upload_id: str) -> None:
-    """End an upload and remove its parts. Raises UploadNotFound."""
+    """End an upload and remove its parts.
+
+    Raises UploadNotFound, also when the upload had become its object and only its records were left: that is
+    put in order, and the object stays. ObjectDamaged when that can't be found out.
+    """
     async with engine.backend.lock(bucket, upload_lock(upload_id)):
-        await find(engine, bucket, key, upload_id)
+        upload = await find(engine, bucket, key, upload_id)
         parts = await parts_of(engine, bucket, upload_id)
-        await forget(engine, bucket, upload_id, parts)
-    await discard_parts(engine, bucket, key, parts)
+        result = await result_of(engine, bucket, key, upload_id)
+        await finish(engine, bucket, upload, parts, result)
+    if result is not None:
+        raise UploadNotFound(f"upload {upload_id} of {bucket}/{key} was completed")
 
 
-async def forget(engine: Engine, bucket: str, upload_id: str, parts: list[PartRecord]) -> None:
-    """Remove the records of an upload, its own first: a crash in between leaves garbage, no half upload."""
-    await engine.backend.remove_record(bucket, keys.upload(upload_id))
-    await engine.backend.remove_blobs(bucket, [keys.part(upload_id, part.number) for part in parts])
+async def result_of(engine: Engine, bucket: str, key: str, upload_id: str) -> Manifest | None:
+    """The object an upload has become, if it still is the current one. Raises ObjectDamaged."""
+    try:
+        manifest = await read(engine, bucket, key)
+    except ObjectNotFound:
+        return None
+    return manifest if manifest.upload == upload_id else None
 
 
-async def discard_parts(engine: Engine, bucket: str, key: str, parts: list[PartRecord]) -> None:
-    """Remove the blobs of parts that no record points to any more."""
+async def finish(
+    engine: Engine, bucket: str, upload: Upload, parts: list[PartRecord], result: Manifest | None
+) -> None:
+    """Remove an upload's record, which ends it, and then all of it that its `result` is not made of.
+
+    What dies in between leaves garbage, no half upload.
+    """
+    await engine.backend.remove_record(bucket, keys.upload(upload.id))
+    await _discard_parts(
+        engine,
+        bucket,
+        upload.key,
+        parts,
+        records=[keys.part(upload.id, part.number) for part in parts],
+        kept=set() if result is None else result.own_blobs(),
+    )
+
+
+async def _discard_parts(
+    engine: Engine,
+    bucket: str,
+    key: str,
+    parts: list[PartRecord],
+    records: Sequence[str] = (),
+    kept: AbstractSet[str] = frozenset(),
+) -> None:
+    """Remove the blobs of parts, except those `kept`, and `records`; nothing points to them any more."""
     references = {part.extent.reference.id for part in parts if part.extent.reference is not None}
-    blobs = {part.extent.blob for part in parts}
-    await discard_blobs(engine, bucket, blobs, {keys.space_of(key): references})
+    blobs = {part.extent.blob for part in parts} - kept
+    await discard_blobs(engine, bucket, {*records, *blobs}, {keys.space_of(key): references})
 
 
 async def _all_keys(engine: Engine, bucket: str, prefix: str) -> list[str]:
