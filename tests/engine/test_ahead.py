@@ -15,12 +15,12 @@ async def give(value: int) -> int:
 
 async def test_results_in_turn() -> None:
     async with Ahead[int]() as ahead:
-        assert not ahead.started
+        seen = [ahead.started]
         for value in range(3):
             ahead.start(give(value))
-            assert ahead.started
+            seen.append(ahead.started)
             assert await ahead.result() == value
-        assert not ahead.started
+        assert [*seen, ahead.started] == [False, True, True, True, False]
 
 
 async def test_only_one_at_a_time() -> None:
