@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import uvloop
@@ -18,24 +19,12 @@ from tests.http.wire import Answer, Wire
 Log = Callable[[], list[dict[str, Any]]]
 
 METHODS = st.sampled_from(
-    [
-        "GET",
-        "HEAD",
-        "PUT",
-        "POST",
-        "DELETE",
-        "OPTIONS",
-        "PATCH",
-        "TRACE",
-        "CONNECT",
-        "PROPFIND",
-        "get",
-        "G@T",
-        "",
-    ]
+    [*["GET", "HEAD", "PUT", "POST", "DELETE"] * 4, "OPTIONS", "PATCH", "CONNECT", "G@T", ""]
 )
-BYTES = st.sampled_from("abkxyz019/.-_~%&=+?#;:@!$'()*,[]{}|^`\\\"<> \t\x00\x01\x7f\xa0\xff\u20ac")
-TEXT = st.text(BYTES, max_size=30)
+#: What may stand in a target or a header, and what may not.
+TAME = st.text(st.sampled_from("abkxyz019/.-_~%&=+?#;:@!$'()*,"), max_size=30)
+WILD = st.text(st.sampled_from('ab/%?[]{}|^`\\"<> \t\x00\x01\x7f\xa0\xff\u20ac'), max_size=30)
+TEXT = st.one_of(TAME, TAME.map(quote), WILD.map(quote), TAME, TAME.map(quote), WILD.map(quote), WILD)
 SUBRESOURCES = [
     "",
     "?uploads",
@@ -57,10 +46,9 @@ SUBRESOURCES = [
     "?max-uploads=0",
     "?max-parts=0",
 ]
+PLACES = ["/", f"/{BUCKET}", f"/{BUCKET}/k", f"/{BUCKET}/k.zip", "/missing/k", "*", "http://h/bucket/k", ""]
 PATHS = st.one_of(
-    st.sampled_from(
-        ["/", f"/{BUCKET}", f"/{BUCKET}/k", f"/{BUCKET}/k.zip", "/missing/k", "*", "http://h/b/k", ""]
-    ),
+    st.sampled_from([*PLACES, *[f"/{BUCKET}", f"/{BUCKET}/k"] * 4]),
     TEXT.map(lambda text: "/" + text),
     TEXT.map(lambda text: f"/{BUCKET}/{text}"),
 )
@@ -72,7 +60,6 @@ TARGETS = st.builds(
 )
 NAMES = st.sampled_from(
     [
-        "Host",
         "Range",
         "If-Match",
         "If-None-Match",
