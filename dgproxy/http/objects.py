@@ -22,6 +22,8 @@ from dgproxy.storage.backend import Buffer
 
 #: Bytes given to the transport at once: a slow client then has a slice in its socket's buffer, not a window.
 _SLICE: Final = 1 << 20
+#: Of the headers kept with an object, those that say how long a cached copy is good.
+_FOR_CACHES: Final = frozenset({"Cache-Control", "Expires"})
 
 
 async def put_object(call: Call) -> web.StreamResponse:
@@ -40,7 +42,10 @@ class _Selection:
     partial: bool = False
 
     def __call__(self, manifest: Manifest) -> tuple[int, int]:
-        conditions.check_read(self.headers, manifest.etag, manifest.created)
+        try:
+            conditions.check_read(self.headers, manifest.etag, manifest.created)
+        except S3Error as refusal:
+            raise _freshened(refusal, manifest) from refusal
         self.partial = True
         if "partNumber" in self.query:
             if "range" in self.headers:
@@ -71,6 +76,14 @@ class _Selection:
     def status(self) -> int:
         """200, or 206 for a range."""
         return 206 if self.partial else 200
+
+
+def _freshened(refusal: S3Error, manifest: Manifest) -> S3Error:
+    """A 304 brings what a cache needs of the object's own headers as well (RFC 9110, section 15.4.5)."""
+    if refusal.has_body:
+        return refusal
+    kept = {name: text for name, text in manifest.attributes.headers.items() if name in _FOR_CACHES}
+    return S3Error(refusal.code, headers={**refusal.headers, **kept})
 
 
 def _part_range(manifest: Manifest, number: int) -> tuple[int, int]:

@@ -164,9 +164,10 @@ async def test_no_content_has_neither_length_nor_type(site: Site) -> None:
 
 
 async def test_not_modified_is_bare(site: Site) -> None:
-    etag = (await site.put("k", b"abc")).headers["etag"]
+    etag = (await site.put("k", b"abc", "Cache-Control: max-age=9")).headers["etag"]
     answer = await site.ask(f"GET /{BUCKET}/k", f"If-None-Match: {etag}")
     assert answer.status == 304
+    assert answer.headers["cache-control"] == "max-age=9"
     assert answer.headers["etag"] == etag
     assert "last-modified" in answer.headers
     assert not {"content-length", "content-type", "transfer-encoding"} & answer.headers.keys()
