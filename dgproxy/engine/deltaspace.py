@@ -4,7 +4,8 @@
 The list of offered references is a hint. Losing a race on it, or finding it damaged, costs duplicate bytes
 and never a wrong read: every manifest pins the exact reference it needs. A reference is needed as long as a
 delta or pin named after it exists (`keys.users_of`). Removal holds the deltaspace's lock exclusively, without
-waiting for writers, who hold it shared from choosing a reference until what they wrote carries its name.
+waiting for writers, who hold it shared from choosing a reference until what they wrote carries its name;
+where there are writers, the list notes what is left for the last of them.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -92,9 +93,8 @@ async def _remove_idle(backend: Backend, bucket: str, space: str, reference_ids:
         if not alone:
             return False
         for reference_id in sorted(reference_ids):
-            needed = await _needed(backend, bucket, space, reference_id)
-            # List first: a crash in between leaves an unused blob, not a list that offers nothing.
-            if not needed:
+            if not await _needed(backend, bucket, space, reference_id):
+                # List first: a crash in between leaves an unused blob, not a list that offers nothing.
                 await withdraw(backend, bucket, space, reference_id)
                 await backend.remove_blobs(bucket, [keys.reference(space, reference_id)])
         settled = set(reference_ids)

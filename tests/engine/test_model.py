@@ -204,7 +204,7 @@ class FilesModel(Model):
     files = True
 
 
-@pytest.mark.parametrize(("model", "examples"), [(Model, 40), (FilesModel, 12)])
+@pytest.mark.parametrize(("model", "examples"), [(Model, 30), (FilesModel, 10)])
 def test_the_model(model: type[Model], examples: int) -> None:
     run_state_machine_as_test(
         model,

@@ -66,11 +66,11 @@ async def test_ranges(world: World) -> None:
         ("r/parts.zip", second),
     ]:
         size = len(data)
-        places = (0, 1, size // 2, WINDOW, 5 << 20, 2 * WINDOW, size - 1, size)
+        places = (0, 1, WINDOW, 5 << 20, size - 1, size)
         edges = sorted({place for place in places if place <= size})
         spans = [(a, b) for a in edges for b in edges if a <= b]
         spans += [(p - 1, p + 1) for p in edges if 0 < p < size]
-        spans += [(place, chance.randrange(place, size)) for place in chance.sample(range(size), 5)]
+        spans += [(place, chance.randrange(place, size)) for place in chance.sample(range(size), 3)]
         for start, stop in spans:
             assert await world.get(key, span(start, stop)) == data[start:stop]
 
@@ -262,8 +262,8 @@ async def test_copy(world: World) -> None:
 async def test_copy_needs_no_more_memory_than_there_is(backend: Backend) -> None:
     """Copies that together want more than the budget take turns; none waits for itself."""
     async with world_over(backend, transfer_memory=10_000_000) as world:
-        data = version(3 * WINDOW, 1)
-        await world.put("a/v0.zip", version(3 * WINDOW, 0))
+        data = version(WINDOW + 9, 1)
+        await world.put("a/v0.zip", version(WINDOW + 9, 0))
         await world.put("a/v1.zip", data)
         async with asyncio.TaskGroup() as group:
             for number in range(4):
