@@ -52,11 +52,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const uint8_t *window = NULL;
     size_t window_size = 0;
     must(vcd_encoder_new(&encoder, index, index_size, source, source_size, 1));
-    must(vcd_encode_window(encoder, target, target_size, &window, &window_size));
+    vcd_form form = data[0] & 8 ? VCD_RESIDUAL : VCD_PLAIN;
+    vcd_form other = form == VCD_PLAIN ? VCD_RESIDUAL : VCD_PLAIN;
+    must(vcd_encode_window(encoder, form, data[0] >> 4, target, target_size, &window, &window_size));
     uint8_t *copy = exactly(window, window_size);
     uint8_t *out = exactly(target, target_size);
     memset(out, 0, target_size);
-    must(vcd_decode_window(source, source_size, copy, window_size, out, target_size));
+    must(vcd_decode_window(source, source_size, copy, window_size, form, out, target_size));
+    if (memcmp(out, target, target_size) != 0) {
+        abort();
+    }
+    uint8_t *converted = exactly(copy, window_size);
+    must(vcd_convert_window(source, source_size, copy, window_size, other, converted));
+    must(vcd_decode_window(source, source_size, converted, window_size, other, out, target_size));
+    free(converted);
     if (memcmp(out, target, target_size) != 0) {
         abort();
     }

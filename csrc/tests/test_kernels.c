@@ -49,8 +49,8 @@ static void test_find_matches(const struct kernels *kernels) {
               VCD_OK);
         struct match_list expected = {NULL, 0, 0};
         struct match_list found = {NULL, 0, 0};
-        CHECK(portable()->find_matches(&view, pair.target, pair.target_size, &expected) == VCD_OK);
-        CHECK(kernels->find_matches(&view, pair.target, pair.target_size, &found) == VCD_OK);
+        CHECK(portable()->find_matches(&view, pair.target, pair.target_size, seed, &expected) == VCD_OK);
+        CHECK(kernels->find_matches(&view, pair.target, pair.target_size, seed, &found) == VCD_OK);
         CHECK(found.count == expected.count);
         for (size_t i = 0; i < found.count; i++) {
             CHECK(found.items[i].kind == expected.items[i].kind);

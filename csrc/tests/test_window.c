@@ -7,33 +7,49 @@ struct bytes {
     size_t size;
 };
 
-static struct bytes encode(const struct pair *pair) {
+static struct bytes encode(const struct pair *pair, vcd_form form) {
     vcd_encoder *encoder = NULL;
     const uint8_t *out = NULL;
     struct bytes window = {NULL, 0};
     CHECK(vcd_encoder_new(&encoder, pair->index, pair->index_size, pair->source, pair->source_size, 1) ==
           VCD_OK);
-    CHECK(vcd_encode_window(encoder, pair->target, pair->target_size, &out, &window.size) == VCD_OK);
+    CHECK(vcd_encode_window(encoder, form, pair->source_size / 3, pair->target, pair->target_size, &out,
+                            &window.size) == VCD_OK);
     window.data = exactly(out, window.size);
     vcd_encoder_free(encoder);
     return window;
 }
 
-static vcd_error decode(const struct pair *pair, struct bytes window, uint8_t *out) {
-    return vcd_decode_window(pair->source, pair->source_size, window.data, window.size, out,
+static vcd_error decode(const struct pair *pair, struct bytes window, vcd_form form, uint8_t *out) {
+    return vcd_decode_window(pair->source, pair->source_size, window.data, window.size, form, out,
                              pair->target_size);
+}
+
+static vcd_error convert(const struct pair *pair, struct bytes window, vcd_form form, struct bytes *out) {
+    out->data = exactly(window.data, window.size);
+    out->size = window.size;
+    memset(out->data, 0, out->size);
+    return vcd_convert_window(pair->source, pair->source_size, window.data, window.size, form, out->data);
 }
 
 static void test_round_trip(void) {
     for (uint64_t seed = 0; seed < 2000; seed++) {
         struct pair pair = make_pair(seed, 1 << (4 + seed % 12), 4 + seed % 4);
-        struct bytes window = encode(&pair);
+        struct bytes window[2] = {encode(&pair, VCD_PLAIN), encode(&pair, VCD_RESIDUAL)};
         uint8_t *out = exactly(pair.target, pair.target_size);
-        memset(out, 0, pair.target_size);
-        CHECK(decode(&pair, window, out) == VCD_OK);
-        CHECK(memcmp(out, pair.target, pair.target_size) == 0);
+        CHECK(window[VCD_PLAIN].size == window[VCD_RESIDUAL].size);
+        for (vcd_form form = VCD_PLAIN; form <= VCD_RESIDUAL; form++) {
+            memset(out, 0, pair.target_size);
+            CHECK(decode(&pair, window[form], form, out) == VCD_OK);
+            CHECK(memcmp(out, pair.target, pair.target_size) == 0);
+            struct bytes converted;
+            CHECK(convert(&pair, window[!form], form, &converted) == VCD_OK);
+            CHECK(memcmp(converted.data, window[form].data, converted.size) == 0);
+            free(converted.data);
+        }
         free(out);
-        free(window.data);
+        free(window[VCD_PLAIN].data);
+        free(window[VCD_RESIDUAL].data);
         free_pair(&pair);
     }
 }
@@ -42,21 +58,27 @@ static void test_damaged_window(void) {
     uint64_t state = 99;
     for (uint64_t seed = 0; seed < 300; seed++) {
         struct pair pair = make_pair(seed, 3000, 5);
-        struct bytes window = encode(&pair);
+        vcd_form form = seed % 2 ? VCD_RESIDUAL : VCD_PLAIN;
+        struct bytes window = encode(&pair, form);
         uint8_t *out = exactly(pair.target, pair.target_size);
         for (int round = 0; round < 200; round++) {
             struct bytes damaged = {exactly(window.data, window.size), window.size};
             for (size_t flips = 1 + random_below(&state, 3); flips > 0; flips--) {
                 damaged.data[random_below(&state, damaged.size)] = (uint8_t)next_random(&state);
             }
-            if (decode(&pair, damaged, out) == VCD_OK && (damaged.data[0] & 4)) {
+            vcd_error error = decode(&pair, damaged, form, out);
+            if (error == VCD_OK && (damaged.data[0] & 4)) {
                 CHECK(memcmp(out, pair.target, pair.target_size) == 0);
             }
+            struct bytes converted;
+            vcd_error other = convert(&pair, damaged, (vcd_form)!form, &converted);
+            CHECK(other == error || error == VCD_E_CHECKSUM || error == VCD_E_LENGTH);
+            free(converted.data);
             free(damaged.data);
         }
         for (size_t size = 0; size < window.size; size++) {
             struct bytes cut = {exactly(window.data, size), size};
-            CHECK(decode(&pair, cut, out) != VCD_OK);
+            CHECK(decode(&pair, cut, form, out) != VCD_OK);
             free(cut.data);
         }
         free(out);
@@ -73,9 +95,9 @@ static void test_damaged_index(void) {
         for (size_t i = 0; i + 64 < pair.index_size; i++) {
             slots[i] = (uint8_t)(seed % 3 == 0 ? 0xff : next_random(&state));
         }
-        struct bytes window = encode(&pair);
+        struct bytes window = encode(&pair, VCD_PLAIN);
         uint8_t *out = exactly(pair.target, pair.target_size);
-        CHECK(decode(&pair, window, out) == VCD_OK);
+        CHECK(decode(&pair, window, VCD_PLAIN, out) == VCD_OK);
         CHECK(memcmp(out, pair.target, pair.target_size) == 0);
         uint32_t places = 0;
         uint32_t found = 0;

@@ -11,24 +11,41 @@
  *  - A copy comes whole from the source or whole from what the window has produced.
  *  - Instructions of size 0 do nothing, but each takes a byte of input, so the work is bounded by input plus
  * output.
+ *
+ * In the residual form (vcdiff.h) whether an ADD holds differences is known only when the copy after it is
+ * read. Until then its bytes are taken as they are; then the source's are added where they lie. No
+ * instruction comes between, so nobody has read them.
  */
 #include "decode.h"
 #include "kernels.h"
 
-/* One window being decoded. */
+/* What a walk over the instructions is for. */
+enum pass {
+    DECODE,          /* a plain window */
+    DECODE_RESIDUAL, /* a residual one */
+    MAKE_PLAIN,      /* its ADDs hold target bytes afterwards */
+    MAKE_RESIDUAL,   /* they hold differences */
+};
+
+/* One window being decoded or converted. */
 struct work {
     const uint8_t *source;
     uint64_t source_size;
     uint64_t segment_offset;
     uint64_t segment_length;
-    uint8_t *out;
+    uint8_t *out; /* DECODE: the target. MAKE: the byte at data.next in the window that is changed */
     size_t out_size;
     size_t done; /* target bytes so far */
     struct reader data;
     struct reader instructions;
     struct reader addresses;
     struct address_cache cache;
+    uint64_t diagonal; /* address minus place in the window of the last source copy, or NO_DIAGONAL */
+    size_t gap;        /* bytes added since then */
 };
+
+/* No address minus place comes near: one is below 2^32, the other below 2^25. */
+#define NO_DIAGONAL ((uint64_t)1 << 40)
 
 vcd_error vcd_window_header_read(struct reader *in, struct window_header *window) {
     memset(window, 0, sizeof *window);
@@ -117,6 +134,31 @@ static vcd_error read_address(struct work *work, unsigned mode, uint64_t *addres
     return VCD_OK;
 }
 
+/* Eight bytes at once, each modulo 256. */
+VCD_INLINE uint64_t add_each(uint64_t a, uint64_t b) {
+    const uint64_t low7 = UINT64_C(0x7f7f7f7f7f7f7f7f);
+    return ((a & low7) + (b & low7)) ^ ((a ^ b) & ~low7);
+}
+
+VCD_INLINE uint64_t subtract_each(uint64_t a, uint64_t b) {
+    const uint64_t top = UINT64_C(0x8080808080808080);
+    return ((a | top) - (b & ~top)) ^ ((a ^ ~b) & top);
+}
+
+/* to[i] += from[i], or -= when a window is made residual. Most gaps are short; eight bytes are touched at once where that many belong to both. */
+VCD_INLINE void add_bytes(uint8_t *to, size_t to_room, const uint8_t *from, uint64_t from_room, size_t size,
+                          enum pass pass) {
+    if (size <= 8 && to_room >= 8 && from_room >= 8) {
+        uint64_t other = load_u64(from) & UINT64_MAX >> (64 - 8 * size);
+        store_u64(to,
+                  pass == MAKE_RESIDUAL ? subtract_each(load_u64(to), other) : add_each(load_u64(to), other));
+        return;
+    }
+    for (size_t i = 0; i < size; i++) {
+        to[i] = (uint8_t)(pass == MAKE_RESIDUAL ? to[i] - from[i] : to[i] + from[i]);
+    }
+}
+
 enum { SHORT = 32 };
 
 /* Copy `size` bytes; short ones as a whole 32 when there is room for that on both sides. */
@@ -129,18 +171,48 @@ VCD_INLINE void copy_apart(uint8_t *to, size_t to_room, const uint8_t *from, uin
     }
 }
 
-static vcd_error do_add(struct work *work, size_t size) {
+VCD_INLINE bool decodes(enum pass pass) {
+    return pass == DECODE || pass == DECODE_RESIDUAL;
+}
+
+/* Where the last `gap` added bytes lie, and how many may be touched from there. */
+VCD_INLINE uint8_t *gap_bytes(struct work *work, enum pass pass, size_t *room) {
+    if (decodes(pass)) {
+        *room = work->out_size - work->done + work->gap;
+        return work->out + work->done - work->gap;
+    }
+    *room = work->data.left + work->gap;
+    return work->out - work->gap;
+}
+
+VCD_INLINE void leave_diagonal(struct work *work) {
+    work->diagonal = NO_DIAGONAL;
+    work->gap = 0;
+}
+
+VCD_INLINE vcd_error do_add(struct work *work, size_t size, enum pass pass) {
     VCD_CHECK(size <= work->data.left, VCD_E_DATA);
-    copy_apart(work->out + work->done, work->out_size - work->done, work->data.next, work->data.left, size);
+    if (decodes(pass)) {
+        copy_apart(work->out + work->done, work->out_size - work->done, work->data.next, work->data.left,
+                   size);
+    } else {
+        work->out += size;
+    }
     work->data.next += size;
     work->data.left -= size;
+    work->gap += size;
     return VCD_OK;
 }
 
-static vcd_error do_run(struct work *work, size_t size) {
+VCD_INLINE vcd_error do_run(struct work *work, size_t size, enum pass pass) {
     uint8_t byte = 0;
     VCD_CHECK(read_byte(&work->data, &byte) == VCD_OK, VCD_E_DATA);
-    memset(work->out + work->done, byte, size);
+    if (decodes(pass)) {
+        memset(work->out + work->done, byte, size);
+    } else {
+        work->out++;
+    }
+    leave_diagonal(work);
     return VCD_OK;
 }
 
@@ -165,24 +237,44 @@ static void copy_target(struct work *work, size_t distance, size_t size) {
     }
 }
 
-static vcd_error do_copy(struct work *work, unsigned mode, size_t size) {
+/* A source copy from `address`, offset `from` of the source: what the bytes added before it are. */
+VCD_INLINE void close_gap(struct work *work, uint64_t address, uint64_t from, enum pass pass) {
+    uint64_t diagonal = address - work->done;
+    size_t gap = work->gap;
+    if (gap > 0 && diagonal == work->diagonal) {
+        /* A copy on the same diagonal lies before the gap, so `gap` bytes before `from` are in the segment. */
+        size_t room = 0;
+        uint8_t *bytes = gap_bytes(work, pass, &room);
+        add_bytes(bytes, room, work->source + (from - gap), work->source_size - from + gap, gap, pass);
+    }
+    work->diagonal = diagonal;
+    work->gap = 0;
+}
+
+VCD_INLINE vcd_error do_copy(struct work *work, unsigned mode, size_t size, enum pass pass) {
     uint64_t address = 0;
     VCD_TRY(read_address(work, mode, &address));
     if (address >= work->segment_length) {
-        copy_target(work, (size_t)(work->segment_length + work->done - address), size);
+        leave_diagonal(work);
+        if (decodes(pass)) {
+            copy_target(work, (size_t)(work->segment_length + work->done - address), size);
+        }
         return VCD_OK;
     }
     VCD_CHECK(size <= work->segment_length - address, VCD_E_STRADDLE);
     uint64_t from = work->segment_offset + address;
     VCD_CHECK(from <= work->source_size && size <= work->source_size - from, VCD_E_SOURCE_END);
-    if (size > 0) {
+    if (pass != DECODE) {
+        close_gap(work, address, from, pass);
+    }
+    if (decodes(pass) && size > 0) {
         copy_apart(work->out + work->done, work->out_size - work->done, work->source + from,
                    work->source_size - from, size);
     }
     return VCD_OK;
 }
 
-VCD_INLINE vcd_error do_half(struct work *work, struct half half) {
+VCD_INLINE vcd_error do_half(struct work *work, struct half half, enum pass pass) {
     uint32_t size = half.size;
     if (size == 0) {
         VCD_TRY(read_u32(&work->instructions, &size));
@@ -190,26 +282,26 @@ VCD_INLINE vcd_error do_half(struct work *work, struct half half) {
     VCD_CHECK(size <= work->out_size - work->done, VCD_E_OVERRUN);
     switch (half.type) {
     case ADD:
-        VCD_TRY(do_add(work, size));
+        VCD_TRY(do_add(work, size, pass));
         break;
     case RUN:
-        VCD_TRY(do_run(work, size));
+        VCD_TRY(do_run(work, size, pass));
         break;
     default:
         VCD_ASSERT(half.type == COPY);
-        VCD_TRY(do_copy(work, half.mode, size));
+        VCD_TRY(do_copy(work, half.mode, size, pass));
     }
     work->done += size;
     return VCD_OK;
 }
 
-static vcd_error run_instructions(struct work *work) {
+VCD_INLINE vcd_error run_instructions(struct work *work, enum pass pass) {
     while (work->instructions.left > 0) {
         const struct opcode *opcode = &vcd_code_table[*work->instructions.next++];
         work->instructions.left--;
-        VCD_TRY(do_half(work, opcode->first));
+        VCD_TRY(do_half(work, opcode->first, pass));
         if (opcode->second.type != NOOP) {
-            VCD_TRY(do_half(work, opcode->second));
+            VCD_TRY(do_half(work, opcode->second, pass));
         }
     }
     VCD_CHECK(work->done == work->out_size, VCD_E_UNDERRUN);
@@ -218,32 +310,72 @@ static vcd_error run_instructions(struct work *work) {
     return VCD_OK;
 }
 
-vcd_error vcd_window_decode(struct reader in, const struct window_header *window, const uint8_t *source,
-                            uint64_t source_size, uint8_t *out, size_t out_size) {
-    uint8_t nothing[1] = {0};
+/* The walk, compiled once for each purpose. */
+static vcd_error run_pass(struct work *work, enum pass pass) {
+    switch (pass) {
+    case DECODE:
+        return run_instructions(work, DECODE);
+    case DECODE_RESIDUAL:
+        return run_instructions(work, DECODE_RESIDUAL);
+    case MAKE_PLAIN:
+        return run_instructions(work, MAKE_PLAIN);
+    default:
+        VCD_ASSERT(pass == MAKE_RESIDUAL);
+        return run_instructions(work, MAKE_RESIDUAL);
+    }
+}
+
+static struct work work_on(const struct window_header *window, const uint8_t *source, uint64_t source_size) {
     struct work work = {
         .source = source,
         .source_size = source_size,
         .segment_offset = window->segment_offset,
         .segment_length = window->segment_length,
-        .out = out_size > 0 ? out : nothing, /* NULL is a fine address for no bytes, but not to count from */
+        .diagonal = NO_DIAGONAL,
     };
+    return work;
+}
+
+vcd_error vcd_window_decode(struct reader in, const struct window_header *window, vcd_form form,
+                            const uint8_t *source, uint64_t source_size, uint8_t *out, size_t out_size) {
+    uint8_t nothing[1] = {0};
+    struct work work = work_on(window, source, source_size);
+    work.out = out_size > 0 ? out : nothing; /* NULL is a fine address for no bytes, but not to count from */
     uint32_t checksum = 0;
     VCD_TRY(read_sections(&in, window, &work, &checksum));
     VCD_CHECK(work.out_size == out_size, VCD_E_LENGTH);
-    VCD_TRY(run_instructions(&work));
+    VCD_TRY(run_pass(&work, form == VCD_RESIDUAL ? DECODE_RESIDUAL : DECODE));
     if (window->indicator & WINDOW_ADLER32) {
         VCD_CHECK(vcd_kernels()->adler32(out, out_size) == checksum, VCD_E_CHECKSUM);
     }
     return VCD_OK;
 }
 
+/* The header of the one window that `in` holds, and nothing else. */
+static vcd_error read_only_window(struct reader *in, struct window_header *window) {
+    VCD_TRY(vcd_window_header_read(in, window));
+    VCD_CHECK(in->left >= window->encoding_length, VCD_E_TRUNCATED);
+    VCD_CHECK(in->left == window->encoding_length, VCD_E_TRAILING);
+    return VCD_OK;
+}
+
 vcd_error vcd_decode_window(const uint8_t *source, uint64_t source_size, const uint8_t *window, size_t size,
-                            uint8_t *out, size_t out_size) {
+                            vcd_form form, uint8_t *out, size_t out_size) {
     struct reader in = {window, size};
     struct window_header header;
-    VCD_TRY(vcd_window_header_read(&in, &header));
-    VCD_CHECK(in.left >= header.encoding_length, VCD_E_TRUNCATED);
-    VCD_CHECK(in.left == header.encoding_length, VCD_E_TRAILING);
-    return vcd_window_decode(in, &header, source, source_size, out, out_size);
+    VCD_TRY(read_only_window(&in, &header));
+    return vcd_window_decode(in, &header, form, source, source_size, out, out_size);
+}
+
+vcd_error vcd_convert_window(const uint8_t *source, uint64_t source_size, const uint8_t *window, size_t size,
+                             vcd_form form, uint8_t *out) {
+    struct reader in = {window, size};
+    struct window_header header;
+    VCD_TRY(read_only_window(&in, &header));
+    struct work work = work_on(&header, source, source_size);
+    uint32_t checksum = 0;
+    VCD_TRY(read_sections(&in, &header, &work, &checksum));
+    memcpy(out, window, size);
+    work.out = out + (size_t)(work.data.next - window);
+    return run_pass(&work, form == VCD_RESIDUAL ? MAKE_RESIDUAL : MAKE_PLAIN);
 }

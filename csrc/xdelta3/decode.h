@@ -23,7 +23,7 @@ vcd_error vcd_window_target_size(struct reader in, size_t *size);
 
 /* `in` holds the encoding_length bytes after the header. All of out[0, out_size) is written, or an error
  * returned. */
-vcd_error vcd_window_decode(struct reader in, const struct window_header *window, const uint8_t *source,
-                            uint64_t source_size, uint8_t *out, size_t out_size);
+vcd_error vcd_window_decode(struct reader in, const struct window_header *window, vcd_form form,
+                            const uint8_t *source, uint64_t source_size, uint8_t *out, size_t out_size);
 
 #endif

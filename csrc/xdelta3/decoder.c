@@ -157,7 +157,8 @@ static vcd_error decode_one(vcd_decoder *decoder, struct reader in, const struct
         VCD_CHECK(decoder->out != NULL, VCD_E_MEMORY);
         decoder->out_capacity = size;
     }
-    VCD_TRY(vcd_window_decode(in, window, decoder->source, decoder->source_size, decoder->out, size));
+    VCD_TRY(
+        vcd_window_decode(in, window, VCD_PLAIN, decoder->source, decoder->source_size, decoder->out, size));
     decoder->output_left -= size;
     decoder->any_window = true;
     *out = decoder->out;

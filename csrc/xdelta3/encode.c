@@ -46,8 +46,9 @@ struct vcd_encoder {
     struct buffer out;
     struct buffer pending; /* start of a window that has not all arrived */
     size_t pending_size;
-    bool started; /* the file header is out */
-    bool ended;   /* finished, or failed */
+    uint64_t position; /* target bytes in the windows made so far */
+    bool started;      /* the file header is out */
+    bool ended;        /* finished, or failed */
 };
 
 static vcd_error reserve(struct buffer *buffer, size_t size) {
@@ -296,12 +297,30 @@ static uint8_t *put_header(uint8_t *out, size_t size, struct segment segment,
     return varint_write(out, sections->addresses);
 }
 
+static uint8_t *put_differences(uint8_t *out, const uint8_t *target, const uint8_t *source, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        out[i] = (uint8_t)(target[i] - source[i]);
+    }
+    return out + size;
+}
+
+static bool same_diagonal(const struct match *a, const struct match *b) {
+    return a->kind == MATCH_SOURCE && b->kind == MATCH_SOURCE && a->from - a->start == b->from - b->start;
+}
+
 /* The data section: what lies between the matches, and the byte of each run. */
-static uint8_t *put_data(uint8_t *out, const struct match_list *matches, const uint8_t *target, size_t size) {
+static uint8_t *put_data(uint8_t *out, const struct vcd_encoder *encoder, vcd_form form,
+                         const uint8_t *target, size_t size) {
+    const struct match_list *matches = &encoder->matches;
     size_t at = 0;
     for (size_t i = 0; i < matches->count; i++) {
         const struct match *match = &matches->items[i];
-        out = put_bytes(out, target + at, match->start - at);
+        size_t gap = match->start - at;
+        if (form == VCD_RESIDUAL && i > 0 && same_diagonal(match - 1, match)) {
+            out = put_differences(out, target + at, encoder->view.source + (match->from - gap), gap);
+        } else {
+            out = put_bytes(out, target + at, gap);
+        }
         if (match->kind == MATCH_RUN) {
             *out++ = target[match->start];
         }
@@ -311,11 +330,11 @@ static uint8_t *put_data(uint8_t *out, const struct match_list *matches, const u
 }
 
 /* One window after `prefix` bytes of the output that stay as they are. */
-static vcd_error make_window(struct vcd_encoder *encoder, const uint8_t *target, size_t size, size_t prefix,
-                             size_t *out_size) {
+static vcd_error make_window(struct vcd_encoder *encoder, vcd_form form, uint64_t position,
+                             const uint8_t *target, size_t size, size_t prefix, size_t *out_size) {
     static const uint8_t nothing[1] = {0};
     target = size > 0 ? target : nothing; /* NULL is a fine address for no bytes, but not to count from */
-    VCD_TRY(encoder->kernels->find_matches(&encoder->view, target, size, &encoder->matches));
+    VCD_TRY(encoder->kernels->find_matches(&encoder->view, target, size, position, &encoder->matches));
     struct segment segment;
     VCD_TRY(narrow(&encoder->matches, size, &segment));
     struct sections sections;
@@ -328,7 +347,7 @@ static vcd_error make_window(struct vcd_encoder *encoder, const uint8_t *target,
     for (int shift = 24; shift >= 0; shift -= 8) {
         *out++ = (uint8_t)(checksum >> shift);
     }
-    out = put_data(out, &encoder->matches, target, size);
+    out = put_data(out, encoder, form, target, size);
     out = put_bytes(out, encoder->instructions.data, sections.instructions);
     out = put_bytes(out, encoder->addresses.data, sections.addresses);
     *out_size = (size_t)(out - encoder->out.data);
@@ -361,11 +380,11 @@ void vcd_encoder_free(vcd_encoder *encoder) {
     }
 }
 
-vcd_error vcd_encode_window(vcd_encoder *encoder, const uint8_t *target, size_t size, const uint8_t **out,
-                            size_t *out_size) {
+vcd_error vcd_encode_window(vcd_encoder *encoder, vcd_form form, uint64_t position, const uint8_t *target,
+                            size_t size, const uint8_t **out, size_t *out_size) {
     *out_size = 0;
     VCD_CHECK(size <= VCD_WINDOW_MAX, VCD_E_ARGUMENT);
-    VCD_TRY(make_window(encoder, target, size, 0, out_size));
+    VCD_TRY(make_window(encoder, form, position, target, size, 0, out_size));
     *out = encoder->out.data;
     return VCD_OK;
 }
@@ -375,9 +394,11 @@ vcd_error vcd_encode_window(vcd_encoder *encoder, const uint8_t *target, size_t 
 static vcd_error stream_window(vcd_encoder *encoder, const uint8_t *target, size_t size, const uint8_t **out,
                                size_t *out_size) {
     encoder->ended = true; /* unless this succeeds */
-    VCD_TRY(make_window(encoder, target, size, encoder->started ? 0 : VCD_FILE_HEADER_SIZE, out_size));
+    size_t prefix = encoder->started ? 0 : VCD_FILE_HEADER_SIZE;
+    VCD_TRY(make_window(encoder, VCD_PLAIN, encoder->position, target, size, prefix, out_size));
     *out = encoder->out.data;
     encoder->started = true;
+    encoder->position += size;
     encoder->ended = false;
     return VCD_OK;
 }

@@ -175,4 +175,11 @@ VCD_INLINE uint64_t load_u64(const uint8_t *p) {
     return value;
 }
 
+VCD_INLINE void store_u64(uint8_t *p, uint64_t value) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    value = __builtin_bswap64(value);
+#endif
+    memcpy(p, &value, sizeof value);
+}
+
 #endif

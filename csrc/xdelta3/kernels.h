@@ -13,9 +13,9 @@ struct kernels {
     /* Adler-32 (RFC 1950, 8.2) of the bytes, starting from 1. */
     uint32_t (*adler32)(const uint8_t *data, size_t size);
 
-    /* Replaces what is in `list`. VCD_E_MEMORY or VCD_OK. */
+    /* Replaces what is in `list`. `position`: where in the source to look first. VCD_E_MEMORY or VCD_OK. */
     vcd_error (*find_matches)(const struct source_view *view, const uint8_t *target, size_t size,
-                              struct match_list *list);
+                              uint64_t position, struct match_list *list);
 };
 
 /* The best for this processor. */

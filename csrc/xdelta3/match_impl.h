@@ -15,8 +15,11 @@
  * After DRY_MAX bytes without a good match only `stride` offsets out of a growing step are looked up:
  * enough to find any stretch that is longer than the step, and data that has nothing in common with the
  * source passes quickly. The diagonal is still compared everywhere, since that costs next to nothing; the
- * short copies it gives in densely changed data do not count as good. Older diagonals are not tried: what
- * they find is mostly chance, and makes literals that compress worse.
+ * short copies it gives in densely changed data do not count as good.
+ *
+ * The diagonal is worth more than a short match elsewhere, which is mostly chance: leaving it must pay
+ * (accept_hit), and as long as it looks right lookups wait. But tables look alike on many diagonals, so
+ * after ALIKE_MAX bytes without a good match lookups go on, thinly. The first diagonal is the caller's hint.
  *
  * Included once by each kernels_*.c, after wide.h, and compiled for its instruction set. What is found is
  * the same for all of them.
@@ -29,6 +32,9 @@ enum {
     DRY_MAX = 1024,    /* bytes without a match before lookups thin out */
     STEP_MAX = 2048,   /* widest step then */
     DRY_PER_STEP = 16, /* bytes without a match per byte of step */
+    ALIKE_MIN = 32,    /* equal bytes of 64 on the diagonal that make lookups wait, until */
+    ALIKE_MAX = 2048,  /* so many bytes had no good match */
+    MARGIN = 8,        /* a short match elsewhere must be that much longer than what the diagonal has there */
 };
 
 struct search {
@@ -39,7 +45,8 @@ struct search {
     size_t literal;    /* start of what no match covers yet */
     size_t dry_since;  /* end of the last good match, and the short ones since then */
     uint64_t diagonal; /* source offset minus target offset of the last copy, modulo 2^64 */
-    bool on_diagonal;  /* there was a copy */
+    bool on_diagonal;  /* there was a copy, or a hint */
+    unsigned alike;    /* equal bytes among the last 64 compared along it */
 };
 
 static vcd_error append(struct match_list *list, struct match match) {
@@ -104,6 +111,7 @@ static vcd_error follow_diagonal(struct search *search, size_t at) {
     size_t size = search->size - at < BATCH ? search->size - at : BATCH;
     size = search->view->source_size - from < size ? (size_t)(search->view->source_size - from) : size;
     uint64_t equal = equal_mask(search->target + at, search->view->source + from, size);
+    search->alike = (unsigned)__builtin_popcountll(equal);
     uint64_t runs = equal & equal >> 1;
     runs &= runs >> 2;
     runs &= runs >> 4;
@@ -126,6 +134,42 @@ static vcd_error follow_diagonal(struct search *search, size_t at) {
     return VCD_OK;
 }
 
+/* How many of `size` <= 64 target bytes from `at` on the source has, too, along `diagonal`. */
+static unsigned count_alike(const struct search *search, size_t at, uint64_t diagonal, size_t size) {
+    uint64_t from = at + diagonal;
+    if (from >= search->view->source_size) {
+        return 0;
+    }
+    size = search->size - at < size ? search->size - at : size;
+    size = search->view->source_size - from < size ? (size_t)(search->view->source_size - from) : size;
+    return (unsigned)__builtin_popcountll(equal_mask(search->target + at, search->view->source + from, size));
+}
+
+/*
+ * Take what the index found, or leave it: to change the diagonal for a short match that is not much better
+ * than what the diagonal has there loses what would have come after. A match that was taken and does not go
+ * on as well as the old diagonal changes it for itself alone.
+ */
+static vcd_error accept_hit(struct search *search, size_t at, uint64_t from) {
+    uint64_t old = search->diagonal;
+    bool had_old = search->on_diagonal;
+    if (had_old) {
+        uint64_t ahead = search->view->source_size - from;
+        ahead = search->size - at < ahead ? search->size - at : ahead;
+        ahead = ahead < BATCH ? ahead : BATCH;
+        size_t length = common_prefix(search->target + at, search->view->source + from, (size_t)ahead);
+        if (length < BATCH && length < count_alike(search, at, old, length) + MARGIN) {
+            return VCD_OK;
+        }
+    }
+    VCD_TRY(accept_copy(search, at, from, FINGERPRINT_SIZE));
+    if (had_old && count_alike(search, search->literal, old, BATCH) >=
+                       count_alike(search, search->literal, search->diagonal, BATCH) + MARGIN) {
+        search->diagonal = old;
+    }
+    return VCD_OK;
+}
+
 /* Look up what `count` <= BATCH target offsets from `at` on were found at; 16 bytes can be read from each. */
 static vcd_error probe(struct search *search, size_t at, size_t count) {
     const struct source_view *view = search->view;
@@ -141,7 +185,12 @@ static vcd_error probe(struct search *search, size_t at, size_t count) {
             uint64_t from = 0;
             if (VCD_UNLIKELY(slot_offset(view, bucket[j], places[i].tag, &from)) &&
                 memcmp(view->source + from, target + at + i, FINGERPRINT_SIZE) == 0) {
-                return accept_copy(search, at + i, from, FINGERPRINT_SIZE);
+                size_t before = search->literal;
+                VCD_TRY(accept_hit(search, at + i, from));
+                if (search->literal != before) {
+                    return VCD_OK;
+                }
+                break;
             }
         }
     }
@@ -173,9 +222,23 @@ static vcd_error try_cheap(struct search *search, size_t at) {
     return VCD_OK;
 }
 
+/* After a cheap match: it was good, or the diagonal still looks right without good matches. */
+static bool trusts_diagonal(const struct search *search) {
+    const struct match *last = &search->list->items[search->list->count - 1];
+    return last->length >= GOOD_MIN ||
+           (search->alike >= ALIKE_MIN && search->literal - search->dry_since < ALIKE_MAX);
+}
+
 static vcd_error find_matches(const struct source_view *view, const uint8_t *target, size_t size,
-                              struct match_list *list) {
-    struct search state = {.view = view, .target = target, .size = size, .list = list};
+                              uint64_t position, struct match_list *list) {
+    struct search state = {
+        .view = view,
+        .target = target,
+        .size = size,
+        .list = list,
+        .diagonal = position,
+        .on_diagonal = true,
+    };
     struct search *search = &state;
     list->count = 0;
     size_t stride = (size_t)1 << view->stride_log2;
@@ -184,8 +247,13 @@ static vcd_error find_matches(const struct source_view *view, const uint8_t *tar
     while (at < size) {
         VCD_TRY(try_cheap(search, at));
         if (search->literal > at) {
-            at = next_probe = search->literal;
-            continue;
+            at = search->literal;
+            if (trusts_diagonal(search)) {
+                next_probe = at;
+            }
+            if (at <= next_probe) {
+                continue;
+            }
         }
         if (view->bucket_count != 0 && at >= next_probe && size - at >= FINGERPRINT_SIZE) {
             size_t step = step_from(search, at);

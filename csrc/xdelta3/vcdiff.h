@@ -76,6 +76,18 @@ const char *vcd_error_text(vcd_error error);
 #define VCD_FILE_HEADER_SIZE 5
 extern const uint8_t vcd_file_header[VCD_FILE_HEADER_SIZE];
 
+/*
+ * How the bytes between copies are stored. Both forms have the same instructions.
+ *
+ * VCD_PLAIN is VCDIFF. VCD_RESIDUAL is for storage, to be compressed: bytes that ADDs put between two source
+ * copies on one diagonal (the second copy starts as far behind the first in the source as in the target,
+ * and nothing but ADDs stands between them) are stored as target minus source, modulo 256. In programs that
+ * were built again and in numbers that changed a little, these differences repeat where the bytes do not.
+ * Which bytes these are follows from the instructions, so nothing marks them, and vcd_convert_window makes
+ * one form from the other.
+ */
+typedef enum vcd_form { VCD_PLAIN, VCD_RESIDUAL } vcd_form;
+
 /* ---- index ---- */
 
 /*
@@ -123,14 +135,18 @@ vcd_error vcd_encoder_new(vcd_encoder **encoder, const void *memory, size_t size
                           uint64_t source_size, size_t window_size);
 void vcd_encoder_free(vcd_encoder *encoder);
 
-/* Encode target[0, size) as one window. `*out` stays valid until the next call with this encoder. */
-vcd_error vcd_encode_window(vcd_encoder *encoder, const uint8_t *target, size_t size, const uint8_t **out,
-                            size_t *out_size);
+/*
+ * Encode target[0, size) as one window. `*out` stays valid until the next call with this encoder. `position`
+ * is a hint: the offset of the source that is most like the start of the target, usually that of the window
+ * in its object. Data that is similar everywhere and equal nowhere is found by nothing else.
+ */
+vcd_error vcd_encode_window(vcd_encoder *encoder, vcd_form form, uint64_t position, const uint8_t *target,
+                            size_t size, const uint8_t **out, size_t *out_size);
 
 /*
  * Take up to one window of the stream's target. `*used` bytes of `target` were taken; call again with the
- * rest.
- * `*out_size` is 0 unless a window was completed. The file header comes with the first output.
+ * rest. `*out_size` is 0 unless a window was completed. The file header comes with the first output. Streams
+ * are plain.
  */
 vcd_error vcd_encoder_feed(vcd_encoder *encoder, const uint8_t *target, size_t size, size_t *used,
                            const uint8_t **out, size_t *out_size);
@@ -140,9 +156,16 @@ vcd_error vcd_encoder_finish(vcd_encoder *encoder, const uint8_t **out, size_t *
 
 /* ---- decoder ---- */
 
-/* Decode exactly one window of exactly `out_size` target bytes that fills `window`. */
+/* Decode exactly one window, of that form and of exactly `out_size` target bytes, that fills `window`. */
 vcd_error vcd_decode_window(const uint8_t *source, uint64_t source_size, const uint8_t *window, size_t size,
-                            uint8_t *out, size_t out_size);
+                            vcd_form form, uint8_t *out, size_t out_size);
+
+/*
+ * Make the window that fills `window`, which has the other form, one of the given form: `size` bytes go to
+ * `out`, apart from `window`. All rules are checked but the checksum, for which the target would be needed.
+ */
+vcd_error vcd_convert_window(const uint8_t *source, uint64_t source_size, const uint8_t *window, size_t size,
+                             vcd_form form, uint8_t *out);
 
 typedef struct vcd_decoder vcd_decoder;
 

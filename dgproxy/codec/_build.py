@@ -14,6 +14,7 @@ _SOURCES = sorted((_ROOT / "csrc" / "xdelta3").glob("*.c"))
 
 _DECLARATIONS = """
 typedef enum { VCD_OK, ... } vcd_error;
+typedef enum { VCD_PLAIN, VCD_RESIDUAL, ... } vcd_form;
 typedef struct vcd_encoder vcd_encoder;
 typedef struct vcd_decoder vcd_decoder;
 #define VCD_WINDOW_MAX ...
@@ -33,13 +34,15 @@ vcd_error vcd_index_similarity(const void *memory, size_t size, const uint8_t *s
 vcd_error vcd_encoder_new(vcd_encoder **encoder, const void *memory, size_t size, const uint8_t *source,
                           uint64_t source_size, size_t window_size);
 void vcd_encoder_free(vcd_encoder *encoder);
-vcd_error vcd_encode_window(vcd_encoder *encoder, const uint8_t *target, size_t size, const uint8_t **out,
-                            size_t *out_size);
+vcd_error vcd_encode_window(vcd_encoder *encoder, vcd_form form, uint64_t position, const uint8_t *target,
+                            size_t size, const uint8_t **out, size_t *out_size);
 vcd_error vcd_encoder_feed(vcd_encoder *encoder, const uint8_t *target, size_t size, size_t *used,
                            const uint8_t **out, size_t *out_size);
 vcd_error vcd_encoder_finish(vcd_encoder *encoder, const uint8_t **out, size_t *out_size);
 vcd_error vcd_decode_window(const uint8_t *source, uint64_t source_size, const uint8_t *window, size_t size,
-                            uint8_t *out, size_t out_size);
+                            vcd_form form, uint8_t *out, size_t out_size);
+vcd_error vcd_convert_window(const uint8_t *source, uint64_t source_size, const uint8_t *window, size_t size,
+                             vcd_form form, uint8_t *out);
 vcd_error vcd_decoder_new(vcd_decoder **decoder, const uint8_t *source, uint64_t source_size,
                           uint64_t max_output);
 void vcd_decoder_free(vcd_decoder *decoder);

@@ -15,7 +15,7 @@ import mmap
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from dgproxy.codec._vcd import ffi, lib
 
@@ -28,10 +28,17 @@ __all__ = [
     "CorruptDelta",
     "Decoder",
     "Encoder",
+    "Form",
     "SourceIndex",
     "decode_window",
     "encode_window",
+    "to_plain",
+    "to_residual",
 ]
+
+#: "plain" is VCDIFF. "residual" is for storage: the same instructions, but what is added between two
+#: copies on one diagonal is kept as target minus source, which compresses better in programs and numbers.
+Form = Literal["plain", "residual"]
 
 Buffer = bytes | bytearray | memoryview | mmap.mmap
 
@@ -42,6 +49,7 @@ WINDOW_MAX: Final[int] = lib.VCD_WINDOW_MAX
 #: Bytes: the window `Encoder` cuts.
 WINDOW_SIZE: Final = 4 << 20
 
+_FORMS: Final = {"plain": lib.VCD_PLAIN, "residual": lib.VCD_RESIDUAL}
 _INDEX_STEP = 1 << 20
 _STRIDE_LOG2 = 5
 
@@ -228,30 +236,40 @@ class _EncoderHandle:
                 ffi.release(borrowed)
 
 
-def encode_window(index: SourceIndex | None, target: Buffer) -> bytes:
-    """One complete VCDIFF window for up to WINDOW_MAX bytes; `FILE_HEADER` and windows make a delta file.
+def encode_window(
+    index: SourceIndex | None, target: Buffer, *, form: Form = "plain", position: int = 0
+) -> bytes:
+    """One complete window for up to WINDOW_MAX bytes; `FILE_HEADER` and plain windows make a delta file.
 
-    Without an index nothing is copied. ValueError when `target` is too long. Thread-safe.
+    `position` is a hint: the offset of the source that is most like the start of `target`, usually the
+    window's own offset in its object. Without an index nothing is copied. ValueError when `target` is too
+    long. Thread-safe.
     """
     handle = _EncoderHandle(index, WINDOW_MAX)
     out = ffi.new("const uint8_t **")
     size = ffi.new("size_t *")
     try:
         with _borrow(target) as data:
-            _check(lib.vcd_encode_window(handle.encoder, data, len(data), out, size))
+            _check(lib.vcd_encode_window(handle.encoder, _FORMS[form], position, data, len(data), out, size))
         return bytes(ffi.buffer(out[0], size[0]))
     finally:
         handle.close()
 
 
 def decode_window(
-    source: Buffer, window: Buffer, target_length: int, out: Buffer | None = None
+    source: Buffer,
+    window: Buffer,
+    target_length: int,
+    out: Buffer | None = None,
+    *,
+    residual: bool = False,
 ) -> bytearray | memoryview:
     """The `target_length` bytes that the one window in `window` stands for.
 
     Written to the start of `out` if given (a writable buffer of at least that length; a view of it is
     returned), else into a new bytearray. Raises CorruptDelta unless `window` is exactly one window of that
-    length and its Adler-32, if it has one, is right; `out` then holds garbage. Thread-safe.
+    length and its Adler-32, if it has one, is right; `out` then holds garbage. `residual` is the form the
+    window has. Thread-safe.
     """
     if not 0 <= target_length <= WINDOW_MAX:
         raise ValueError(f"a window has 0 to {WINDOW_MAX} bytes, not {target_length}")
@@ -260,7 +278,29 @@ def decode_window(
     if len(result) != target_length:
         raise ValueError(f"out has {len(result)} bytes, the window {target_length}")
     with _borrow(source) as base, _borrow(window) as data, _borrow(result, writable=True) as room:
-        _check(lib.vcd_decode_window(base, len(base), data, len(data), room, target_length))
+        form = lib.VCD_RESIDUAL if residual else lib.VCD_PLAIN
+        _check(lib.vcd_decode_window(base, len(base), data, len(data), form, room, target_length))
+    return result
+
+
+def to_plain(source: Buffer, window: Buffer) -> bytearray:
+    """The residual `window` as VCDIFF, of the same length, without decoding it.
+
+    Raises CorruptDelta as `decode_window` does, but the Adler-32 is left for who decodes. Thread-safe.
+    """
+    return _convert(source, window, lib.VCD_PLAIN)
+
+
+def to_residual(source: Buffer, window: Buffer) -> bytearray:
+    """The plain `window` in residual form; undoes `to_plain`."""
+    return _convert(source, window, lib.VCD_RESIDUAL)
+
+
+def _convert(source: Buffer, window: Buffer, form: int) -> bytearray:
+    with _borrow(source) as base, _borrow(window) as data:
+        result = bytearray(len(data))
+        with _borrow(result, writable=True) as room:
+            _check(lib.vcd_convert_window(base, len(base), data, len(data), form, room))
     return result
 
 

@@ -2,7 +2,8 @@
 """A VCDIFF decoder to read beside RFC 3284: slow, plain, and written without a look at the C one.
 
 It takes the same dialect (Adler-32, application header, no secondary compression, no custom code table, up to
-16 MiB a window) and refuses the rest with `Invalid`. The codec must agree with it on every input.
+16 MiB a window) and refuses the rest with `Invalid`. The codec must agree with it on every input. With
+`residual` the bytes that ADDs put between two source copies on one diagonal are taken as differences.
 """
 
 import zlib
@@ -93,7 +94,7 @@ class AddressCache:
         return address
 
 
-def decode_window(source: bytes, delta: Bytes, limit: int) -> bytes:
+def decode_window(source: bytes, delta: Bytes, limit: int, *, residual: bool = False) -> bytes:
     indicator = delta.byte()
     if indicator & ~5:
         raise Invalid("window indicator")
@@ -116,18 +117,29 @@ def decode_window(source: bytes, delta: Bytes, limit: int) -> bytes:
     if sum(sizes) != len(body):
         raise Invalid("section sizes")
     data, instructions, addresses = (Bytes(body.take(size)) for size in sizes)
-    target = run_instructions(source[offset:], length, target_length, data, instructions, addresses)
+    target = run_instructions(
+        source[offset:], length, target_length, data, instructions, addresses, residual=residual
+    )
     if adler is not None and zlib.adler32(target) != adler:
         raise Invalid("checksum")
     return target
 
 
 def run_instructions(
-    source: bytes, length: int, target_length: int, data: Bytes, instructions: Bytes, addresses: Bytes
+    source: bytes,
+    length: int,
+    target_length: int,
+    data: Bytes,
+    instructions: Bytes,
+    addresses: Bytes,
+    *,
+    residual: bool,
 ) -> bytes:
     """Section 5. `source` starts where the segment of `length` bytes does."""
     target = bytearray()
     cache = AddressCache()
+    follows: int | None = None  # the address after the last source copy, when only ADDs came since
+    added = 0  # how many bytes those gave
     while instructions:
         for kind, fixed, mode in CODE_TABLE[instructions.byte()]:
             size = fixed or instructions.integer()
@@ -135,10 +147,20 @@ def run_instructions(
                 raise Invalid("past the end of the window")
             if kind == "ADD":
                 target += data.take(size)
-            elif kind == "RUN":
+                added += size
+                continue
+            if kind == "RUN":
                 target += data.take(1) * size
-            else:
-                copy(source, length, target, cache.decode(mode, addresses, length + len(target)), size)
+                follows = None
+                continue
+            address = cache.decode(mode, addresses, length + len(target))
+            start = len(target)
+            copy(source, length, target, address, size)
+            if residual and follows is not None and address == follows + added:
+                for i in range(added):
+                    target[start - added + i] = (target[start - added + i] + source[follows + i]) % 256
+            follows = address + size if address < length else None
+            added = 0
     if len(target) != target_length or data or addresses:
         raise Invalid("sections and window do not end together")
     return bytes(target)
@@ -149,7 +171,7 @@ def copy(source: bytes, length: int, target: bytearray, address: int, size: int)
         for at in range(address - length, address - length + size):
             target.append(target[at])
         return
-    if address + size > length or (size > 0 and address + size > len(source)):
+    if address + size > min(length, len(source)):
         raise Invalid("copy past the source")
     target += source[address : address + size]
 

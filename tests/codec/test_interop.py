@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from dgproxy.codec.delta import WINDOW_MAX, CorruptDelta, Encoder, SourceIndex
+from dgproxy.codec.delta import (
+    FILE_HEADER,
+    WINDOW_MAX,
+    CorruptDelta,
+    Encoder,
+    SourceIndex,
+    encode_window,
+    to_plain,
+)
 from tests.codec.material import decode, encode
 
 STOCK = shutil.which("xdelta3")
@@ -63,6 +71,18 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[bytes, bytes]:
 def test_stock_reads_ours(pair: tuple[bytes, bytes], tmp_path: Path, window_size: int) -> None:
     source, target = pair
     (tmp_path / "delta").write_bytes(encode(source, target, window_size))
+    stock("-d", "-D", "-R", "-s", tmp_path / "source", tmp_path / "delta", tmp_path / "result")
+    assert (tmp_path / "result").read_bytes() == target
+
+
+def test_stock_reads_what_was_residual(pair: tuple[bytes, bytes], tmp_path: Path) -> None:
+    source, target = pair
+    index = SourceIndex.build(source)
+    windows = [
+        to_plain(source, encode_window(index, target[at : at + 65536], form="residual", position=at))
+        for at in range(0, len(target), 65536)
+    ]
+    (tmp_path / "delta").write_bytes(FILE_HEADER + b"".join(windows))
     stock("-d", "-D", "-R", "-s", tmp_path / "source", tmp_path / "delta", tmp_path / "result")
     assert (tmp_path / "result").read_bytes() == target
 

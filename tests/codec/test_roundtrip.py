@@ -33,7 +33,8 @@ def test_any_chunking_gives_the_same_delta_and_the_same_bytes(
     encoder = Encoder(index, window_size)
     delta = b"".join([encoder.update(piece) for piece in pieces(target, cuts, most)]) + encoder.finish()
     windows = [
-        encode_window(index, target[at : at + window_size]) for at in range(0, len(target), window_size)
+        encode_window(index, target[at : at + window_size], position=at)
+        for at in range(0, len(target), window_size)
     ]
     assert delta == FILE_HEADER + (b"".join(windows) or encode_window(index, b""))
     decoder = Decoder(source, len(target))
