@@ -31,6 +31,10 @@ _MIB: Final = 1 << 20
 #: Threads of a process that wait for the disk: enough to keep an SSD's queue filled, few enough to be cheap.
 _IO_THREADS: Final = 16
 
+#: Seconds for requests under way at the end: less than the worker has, so that one that is cut off can still
+#: clean up with the engine and the storage open.
+_DRAIN: Final = GRACE - 3
+
 
 @contextmanager
 def claim(settings: Settings) -> Iterator[None]:
@@ -55,9 +59,9 @@ async def serve(
         await ensure_bucket(engine, settings.default_bucket)
         async with (
             _listening(
-                web.ServerRunner(s3_server(engine, _credentials(settings)), shutdown_timeout=GRACE), sockets
+                web.ServerRunner(s3_server(engine, _credentials(settings)), shutdown_timeout=_DRAIN), sockets
             ),
-            _listening(web.AppRunner(ui_application(ui_directory()), shutdown_timeout=GRACE), ui_sockets),
+            _listening(web.AppRunner(ui_application(ui_directory()), shutdown_timeout=_DRAIN), ui_sockets),
         ):
             ready()
             await stop.wait()
