@@ -2,9 +2,9 @@
 """The XML documents that clients send, read without trusting them.
 
 A document becomes a small tree as it is parsed, element by element, and is given up as soon as it has a DTD
-or more elements or depth than any document of S3 has: what it costs is bounded by `MAX_DOCUMENT` and
-`_MAX_ELEMENTS`, not by what it claims. Then its reader takes exactly the elements its schema has; any other
-is MalformedXML.
+or more elements than any document of S3 has (libxml2 itself ends at a depth of 256): what it costs is bounded
+by `MAX_DOCUMENT` and `_MAX_ELEMENTS`, not by what it claims. Then its reader takes exactly the elements its
+schema has; any other is MalformedXML.
 
 Schemas: Amazon S3 API Reference, request syntax of CreateBucket, DeleteObjects and CompleteMultipartUpload.
 """
@@ -37,7 +37,6 @@ MAX_DOCUMENT: Final = 8 << 20
 MAX_DELETE: Final = 1000
 # 10000 parts with a number, an etag and a checksum for each algorithm.
 _MAX_ELEMENTS: Final = 100_000
-_MAX_DEPTH: Final = 8
 
 _CHECKSUM_ELEMENTS: Final = {algorithm.element: algorithm for algorithm in Algorithm}
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
@@ -184,7 +183,7 @@ class _Builder:
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         """Begin an element."""
         self._count += 1
-        if self._count > _MAX_ELEMENTS or len(self._open) > _MAX_DEPTH:
+        if self._count > _MAX_ELEMENTS:
             raise S3Error("MalformedXML")
         element = _Element(tag.rpartition("}")[2])
         self._open[-1].children.append(element)
