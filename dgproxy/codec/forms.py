@@ -6,10 +6,16 @@ every one of these is one or two whole zstd frames, so that `zstd -dc` of the fi
 concatenation; a window that does not get smaller is still a frame, of stored blocks, at 12 bytes and 3 for
 each 128 KiB. What can't be made smaller is found out from a sample and costs a copy.
 
+In the residual form a window is either such a plain one, or holds differences from the source in place of
+literals where that compresses better, as a sample tells; then a bit in its indicator says so. The file
+header has a version of its own: these files are for storage, and no other program should try. `plain` makes
+VCDIFF of them.
+
 Opening never takes more memory than the largest legal window, whatever a frame claims. Functions are
 thread-safe, and the GIL is released in all that takes time. No files here (`files`), and no choice of form.
 """
 
+from dataclasses import replace
 from enum import Enum
 from typing import Final
 
@@ -17,13 +23,28 @@ from dgproxy.codec import frames
 from dgproxy.codec.delta import (
     FILE_HEADER,
     Buffer,
+    CorruptDelta,
     SourceIndex,
     decode_window,
     encode_window,
+    to_plain,
+    to_residual,
 )
-from dgproxy.codec.windows import ENCODED_MAX, Input, Window
+from dgproxy.codec.windows import ENCODED_MAX, FileHeader, Input, Window
 
-__all__ = ["LEVEL", "Form", "decode", "encode", "file_header", "pack", "unpack"]
+__all__ = [
+    "LEVEL",
+    "Form",
+    "decode",
+    "encode",
+    "file_header",
+    "form_of",
+    "is_residual",
+    "pack",
+    "plain",
+    "rebuild",
+    "unpack",
+]
 
 #: The zstd level of windows: level 1 is half as large a part of the time and 5 to 10 % larger on programs.
 LEVEL: Final = 3
@@ -32,6 +53,13 @@ _SMALL: Final = 1 << 10
 _SAMPLED: Final = 512 << 10
 _SAMPLES: Final = 8
 _SAMPLE: Final = 16 << 10
+#: Residual windows of less than this share of the plain one are taken; what a sample errs by stays below.
+_WORTH: Final = 0.97
+#: Set in the indicator of a residual window (RFC 3284, 4.2 leaves the bit free; xdelta3 refuses it).
+_RESIDUAL: Final = 8
+#: In place of VCDIFF's version 0.
+_RESIDUAL_VERSION: Final = ord("R")
+_RESIDUAL_HEADER: Final = bytes((*FILE_HEADER[:3], _RESIDUAL_VERSION, 0))
 
 
 class Form(Enum):
@@ -41,24 +69,63 @@ class Form(Enum):
     PLAIN = "vcdiff"
     #: VCDIFF in zstd frames: `zstd -dc FILE | xdelta3 -d` reads it.
     DEFAULT = "vcdiff-zstd"
+    #: The same with differences where they are smaller; only this program reads it.
+    RESIDUAL = "residual-zstd"
 
 
 def file_header(form: Form) -> bytes:
     """What a delta file of this form starts with."""
-    return FILE_HEADER if form is Form.PLAIN else b"".join(frames.stored(FILE_HEADER))
+    if form is Form.PLAIN:
+        return FILE_HEADER
+    return b"".join(frames.stored(FILE_HEADER if form is Form.DEFAULT else _RESIDUAL_HEADER))
 
 
-def encode(index: SourceIndex | None, target: Buffer, form: Form, level: int = LEVEL) -> bytes:
-    """One window of up to WINDOW_MAX target bytes, as it is stored."""
-    window = encode_window(index, target)
-    return window if form is Form.PLAIN else pack(window, level)
+def form_of(header: FileHeader, *, packed: bool) -> Form:
+    """Which form a file with this header has; `packed`: the header came out of a frame."""
+    if header.version == _RESIDUAL_VERSION:
+        return Form.RESIDUAL
+    if header.version != 0:
+        raise CorruptDelta("VCD_E_VERSION", f"VCDIFF version {header.version} is not known")
+    return Form.DEFAULT if packed else Form.PLAIN
+
+
+def encode(
+    index: SourceIndex | None, target: Buffer, form: Form, *, position: int = 0, level: int = LEVEL
+) -> bytes:
+    """One window of up to WINDOW_MAX target bytes, as it is stored; see `delta.encode_window`."""
+    window = encode_window(index, target, position=position)
+    if form is Form.PLAIN:
+        return window
+    if form is Form.DEFAULT or index is None:
+        return pack(window, level)
+    return pack(_smaller(index.source, window), level)
 
 
 def decode(
     source: Buffer, stored: Buffer, target_length: int, form: Form, out: Buffer | None = None
 ) -> bytearray | memoryview:
     """The `target_length` bytes that one stored window stands for; see `delta.decode_window`."""
-    return decode_window(source, stored if form is Form.PLAIN else unpack(stored), target_length, out)
+    window, residual = _open(stored, form)
+    return decode_window(source, window, target_length, out, residual=residual)
+
+
+def plain(source: Buffer, stored: Buffer, form: Form) -> Buffer:
+    """The VCDIFF window that one stored window stands for, without decoding it."""
+    window, residual = _open(stored, form)
+    return to_plain(source, window) if residual else window
+
+
+def is_residual(window: Window) -> bool:
+    """Whether a window of a residual file holds differences."""
+    return bool(window.indicator & _RESIDUAL)
+
+
+def rebuild(source: Buffer, header: FileHeader, window: Window, out: Buffer) -> bytearray | memoryview:
+    """The target of one window of a file with this header; see `delta.decode_window`."""
+    residual = form_of(header, packed=True) is Form.RESIDUAL and is_residual(window)
+    if residual:
+        window = replace(window, indicator=window.indicator & ~_RESIDUAL)
+    return decode_window(source, window.encode(), window.target_length, out, residual=residual)
 
 
 def pack(window: Buffer, level: int = LEVEL) -> bytes:
@@ -83,19 +150,47 @@ def unpack(stored: Buffer) -> bytes:
     return b"".join(parts)
 
 
+def _open(stored: Buffer, form: Form) -> tuple[Buffer, bool]:
+    """A stored window as the core takes it, and whether it is residual."""
+    if form is Form.PLAIN:
+        return stored, False
+    window = unpack(stored)
+    if form is Form.DEFAULT or not window or not window[0] & _RESIDUAL:
+        return window, False
+    cleared = bytearray(window)
+    cleared[0] &= ~_RESIDUAL
+    return cleared, True
+
+
+def _smaller(source: Buffer, window: bytes) -> bytes | bytearray:
+    """`window`, or its residual form where a sample of that compresses better."""
+    parts = Window.read(Input([window]))
+    begin, end = len(parts.head), len(parts.head) + len(parts.data)
+    if end - begin < _SMALL:
+        return window
+    residual = to_residual(source, window)
+    literals, differences = memoryview(window)[begin:end], memoryview(residual)[begin:end]
+    if literals == differences or _share(differences) > _WORTH * _share(literals):
+        return window
+    residual[0] |= _RESIDUAL
+    return residual
+
+
 def _frame(part: memoryview, level: int) -> list[Buffer]:
     """A frame made with as much effort as a sample says is worth it; in pieces, so that it is copied once."""
     if len(part) < _SAMPLED:
         return [frames.compress(part, level)]
-    share = _compressed_share(part)
+    share = _share(part)
     if share > 0.98:
         return frames.stored(part)
     # So little is entropy of single bytes, which every level finds: searching for matches is in vain.
     return [frames.compress(part, 1 if share > 0.85 else level)]
 
 
-def _compressed_share(part: memoryview) -> float:
-    """How small a sample of `part` gets, 0 to about 1: of some stretches evenly spread over it."""
+def _share(part: memoryview) -> float:
+    """How small `part` gets, 0 to about 1: all of it, or some stretches evenly spread over it."""
     step = (len(part) - _SAMPLE) // (_SAMPLES - 1)
-    sample = b"".join(part[at : at + _SAMPLE] for at in range(0, _SAMPLES * step, step))
+    sample: bytes | memoryview = part
+    if step > _SAMPLE:
+        sample = b"".join(part[at : at + _SAMPLE] for at in range(0, _SAMPLES * step, step))
     return len(frames.compress(sample, 1)) / len(sample)

@@ -7,7 +7,7 @@ core's business, and so is every rule about them.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Self
 
 from dgproxy.codec.delta import WINDOW_MAX, Buffer, CorruptDelta
@@ -170,10 +170,6 @@ class Window:
     def encode(self) -> bytes:
         """The window as bytes."""
         return b"".join((self.head, self.data, self.instructions, self.addresses))
-
-    def marked(self, indicator: int) -> Self:
-        """The same window with another indicator."""
-        return replace(self, indicator=indicator)
 
 
 def windows(stream: Input) -> Iterator[Window]:

@@ -43,7 +43,7 @@ def window_of(target: bytes, source: bytes = b"") -> bytes:
 def test_every_form_decodes_to_the_target(form: Form, pair: tuple[bytes, bytes], level: int) -> None:
     source, target = pair
     index = SourceIndex.build(source, seed=1)
-    stored = forms.encode(index, target, form, level)
+    stored = forms.encode(index, target, form, level=level)
     index.close()
     assert forms.decode(source, stored, len(target), form) == target
     room = bytearray(len(target) + 9)
@@ -89,6 +89,65 @@ def test_many_threads_at_once() -> None:
         packed = list(pool.map(forms.pack, windows))
         assert list(pool.map(forms.unpack, packed)) == windows
     assert packed == list(map(forms.pack, windows))
+
+
+# -- the residual form -------------------------------------------------------------------------------------
+
+
+def numbers(seed: int = 1) -> tuple[bytes, bytes]:
+    """A table of numbers, and one in which every second number is a little larger."""
+    rng = random.Random(seed)
+    old = [rng.randrange(1 << 24) for _ in range(40_000)]
+    new = [number + rng.randrange(9) * (place % 8 == 0) for place, number in enumerate(old)]
+    old_bytes, new_bytes = (b"".join(n.to_bytes(4, "little") for n in table) for table in (old, new))
+    return old_bytes, new_bytes
+
+
+def test_residual_windows_are_smaller_where_numbers_change_a_little() -> None:
+    source, target = numbers()
+    index = SourceIndex.build(source, seed=1)
+    stored = {form: forms.encode(index, target, form) for form in Form}
+    index.close()
+    assert len(stored[Form.RESIDUAL]) < 0.8 * len(stored[Form.DEFAULT])
+    assert forms.is_residual(Window.read(Input([forms.unpack(stored[Form.RESIDUAL])])))
+    assert forms.decode(source, stored[Form.RESIDUAL], len(target), Form.RESIDUAL) == target
+    for form in Form:
+        assert forms.plain(source, stored[form], form) == stored[Form.PLAIN]
+
+
+def test_windows_that_would_not_get_smaller_stay_plain() -> None:
+    rng = random.Random(1)
+    source = b" ".join(b"%x" % rng.getrandbits(40) for _ in range(50_000))
+    target = bytearray(source)
+    for at in range(0, len(target) - 300, 200):
+        target[at : at + 30] = b"the same sentence all the time"
+    index = SourceIndex.build(source, seed=1)
+    stored = forms.encode(index, bytes(target), Form.RESIDUAL)
+    assert stored == forms.encode(index, bytes(target), Form.DEFAULT)
+    index.close()
+    assert forms.decode(source, stored, len(target), Form.RESIDUAL) == target
+
+
+def test_residual_windows_are_refused_outside_their_form() -> None:
+    source, target = numbers()
+    index = SourceIndex.build(source, seed=1)
+    stored = forms.encode(index, target, Form.RESIDUAL)
+    index.close()
+    for form, window in ((Form.DEFAULT, stored), (Form.PLAIN, forms.unpack(stored))):
+        with pytest.raises(CorruptDelta) as caught:
+            forms.decode(source, window, len(target), form)
+        assert caught.value.code == "VCD_E_WINDOW_FLAGS"
+
+
+@pytest.mark.skipif(not shutil.which("xdelta3"), reason="xdelta3 is not installed: apt-get install xdelta3")
+def test_stock_refuses_a_residual_file_at_once(tmp_path: Path) -> None:
+    header = forms.unpack(forms.file_header(Form.RESIDUAL))
+    (tmp_path / "delta").write_bytes(header + window_of(b"target"))
+    (tmp_path / "source").write_bytes(b"")
+    paths = [str(tmp_path / name) for name in ("source", "delta", "target")]
+    done = subprocess.run(["xdelta3", "-d", "-s", *paths], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "VCDIFF input version > 0 is not supported" in done.stderr
 
 
 # -- stock tools -------------------------------------------------------------------------------------------
