@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The supervisor: owns the ports and the claim on the storage, and keeps the worker processes alive.
 
-Promises: the ports are bound and the storage is claimed once, before any worker exists; a worker that dies
-while the server runs is replaced, ever more slowly when it keeps dying; one that can't start at the beginning
-stops the server with its reason. SIGTERM or SIGINT drain every worker, a second one cuts the requests off,
-and `run` returns only when no worker is left. If the supervisor is killed, the kernel kills the workers.
+Promises: the ports are bound and the storage is claimed once, before any worker exists; a worker that ends
+before any could serve stops the server with its reason, for the next would have it too; any later one is
+replaced, ever more slowly when it keeps dying. SIGTERM or SIGINT drain every worker, a second one cuts the
+requests off, and `run` returns only when no worker is left. If the supervisor is killed, the kernel kills the
+workers.
 
 How: the supervisor never has a thread or an event loop, so it may fork at any time. Each worker holds the
 write end of a pipe for as long as it lives: a byte in it is news, its end is the worker's end. The signals
@@ -28,7 +29,7 @@ from dgproxy.config import StartError
 from dgproxy.listen import Ports
 from dgproxy.logs import get_logger
 from dgproxy.settings import Settings
-from dgproxy.worker import READY, Serve
+from dgproxy.worker import CUT, DRAIN, READY, Serve
 
 __all__ = ["Serve", "run"]
 
@@ -98,8 +99,7 @@ class _Place:
     wait: float = _FIRST_WAIT
 
     def occupy(self, pid: int, pipe: int) -> None:
-        self.pid, self.pipe = pid, pipe
-        self.serving, self.said = False, b""
+        self.pid, self.pipe, self.said = pid, pipe, b""
         self.born = time.monotonic()
 
 
@@ -121,6 +121,7 @@ class _Supervisor:
         self._wake = wake
         self._places = [_Place(number) for number in range(1, settings.workers + 1)]
         self._selector = selectors.DefaultSelector()
+        self._proven = False  # a worker has served: what ends one from now on is no mistake in the settings
         self._started = False
         self._failure: StartError | None = None
         self._stopping_since: float | None = None
@@ -194,7 +195,7 @@ class _Supervisor:
         elif said != READY:
             place.said += said
         else:
-            place.serving = True
+            place.serving = self._proven = True
             if not self._started and all(each.serving for each in self._places):
                 self._started = True
                 self._report(self._ports)
@@ -205,16 +206,16 @@ class _Supervisor:
         _, status = os.waitpid(place.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         how = f"with exit code {code}" if code >= 0 else f"by signal {-code} ({signal.strsignal(-code)})"
-        place.pid = 0
+        place.pid, place.serving = 0, False
         if self._stopping_since is not None:
             # The signal itself ends a worker that does not serve yet, or has served its last request.
-            self._clean &= code in (0, -signal.SIGTERM)
+            self._clean &= code in (0, -DRAIN)
         else:
             self._lost(place, place.said.decode(errors="replace") or f"worker {place.number} ended {how}")
 
     def _lost(self, place: _Place, why: str) -> None:
-        """Plan the replacement of a worker; at the beginning nothing better will come, so stop."""
-        if not self._started:
+        """Plan the replacement of a worker, or stop if none could ever serve."""
+        if not self._proven:
             self._failure = StartError(why)
             self._stop()
             return
@@ -236,13 +237,13 @@ class _Supervisor:
         elif now - self._stopping_since >= _ECHO:
             _log.warning("stopping at once")
             self._kill_at = now + _UNWIND
-            self._send(signal.SIGTERM)
+            self._send(CUT)
 
     def _stop(self) -> None:
         self._stopping_since = time.monotonic()
         self._kill_at = self._stopping_since + worker.GRACE + _UNWIND
         self._ports.close()  # while any copy is open, the kernel goes on taking connections
-        self._send(signal.SIGTERM)
+        self._send(DRAIN)
 
     def _send(self, number: signal.Signals) -> None:
         for place in self._processes():

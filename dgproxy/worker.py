@@ -2,8 +2,8 @@
 """The life of one worker process, from the fork to its exit code.
 
 Promises: it dies with its supervisor, however that ends; it says when it serves, or in one line why it can't;
-SIGTERM lets requests under way finish for `GRACE` seconds, a second one cuts them off at once, and both leave
-through every `async with` that is open.
+`DRAIN` lets requests under way finish for `GRACE` seconds, `CUT` ends them at once, and both leave through
+every `async with` that is open.
 
 What a worker serves is the coroutine it is given; how many there are, and what follows from their end, is for
 `supervisor`.
@@ -27,7 +27,7 @@ from dgproxy.logs import get_logger
 from dgproxy.settings import Settings
 from dgproxy.storage.errors import StorageError
 
-__all__ = ["GRACE", "READY", "Serve", "live"]
+__all__ = ["CUT", "DRAIN", "GRACE", "READY", "Serve", "live"]
 
 #: serve(settings, sockets, ui_sockets, ready, stop): accepts on the sockets, calls `ready` when it does, and
 #: after `stop` is set stops accepting, lets its requests finish, and returns.
@@ -37,6 +37,11 @@ Serve = Callable[
 
 #: Seconds for the requests under way when the server is stopped.
 GRACE: Final = 30.0
+
+#: What a supervisor sends. Signals of their own, because SIGINT and SIGTERM often reach the whole process
+#: group (Ctrl-C, `timeout`, systemd): what those mean is for the supervisor alone to say.
+DRAIN: Final = signal.SIGUSR1
+CUT: Final = signal.SIGUSR2
 
 #: What a worker writes to its supervisor once it serves; anything else is the reason why it can't.
 READY: Final = b"\n"
@@ -74,9 +79,8 @@ def _part_from(supervisor: int) -> None:
     if os.getppid() != supervisor:  # it died before the call above
         os._exit(1)
     signal.set_wakeup_fd(-1)
-    # Ctrl-C reaches the whole process group: the supervisor's SIGTERM is the one word that counts here.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
 
 
@@ -90,20 +94,22 @@ async def _serve(settings: Settings, serve: Serve, ports: Ports, say: Callable[[
         serving = True
         say(READY)
 
-    def terminate() -> None:
-        if not limit.expired():
-            limit.reschedule(loop.time() + (GRACE if serving and not stop.is_set() else 0))
+    def end_within(seconds: float) -> None:
         stop.set()
+        if not limit.expired():
+            limit.reschedule(loop.time() + seconds)
 
     failure: Exception | None = None
     try:
         async with asyncio.timeout(None) as limit:
-            loop.add_signal_handler(signal.SIGTERM, terminate)
+            loop.add_signal_handler(DRAIN, lambda: end_within(GRACE if serving else 0))
+            loop.add_signal_handler(CUT, lambda: end_within(0))
             await serve(settings, ports.s3, ports.ui, ready, stop)
     except Exception as error:  # noqa: BLE001 - judged below, when it is known how far the worker had come
         failure = error
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        loop.remove_signal_handler(DRAIN)
+        loop.remove_signal_handler(CUT)
     if limit.expired() and serving:
         _log.warning("requests cut off", exc_info=None if isinstance(failure, TimeoutError) else failure)
         return 1

@@ -21,6 +21,7 @@ from dgproxy import listen
 from dgproxy.config import StartError
 from dgproxy.config_values import ListenAddress
 from tests.isolated import ALONE, need_isolation
+from tests.system.harness import free_ports
 
 PROJECT = Path(__file__).resolve().parent.parent
 PATIENCE = 20.0
@@ -178,17 +179,18 @@ def test_a_start_that_fails_for_a_bug_shows_where(tmp_path: Path) -> None:
 # -- ports -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("taken", ["S3", "UI"])
-def test_port_in_use(taken: str) -> None:
-    with listen.bind(ListenAddress("127.0.0.1", 0)) as ports:
-        port = ports.s3[0].getsockname()[1] - (1 if taken == "UI" else 0)
-        with pytest.raises(StartError, match="another program uses this port") as refused:  # noqa: SIM117
-            with listen.bind(ListenAddress("127.0.0.1", port)):
-                pass
-    assert f"127.0.0.1:{port + (1 if taken == 'UI' else 0)}" in str(refused.value)
-    assert ("UI" in str(refused.value)) == (taken == "UI")
-    with contextlib.closing(socket.socket()) as again:
-        again.bind(("127.0.0.1", port))  # nothing was left open
+@pytest.mark.parametrize(("offset", "what"), [(0, ""), (1, " for the browser UI (the S3 port + 1)")])
+def test_port_in_use(offset: int, what: str) -> None:
+    port = free_ports()
+    taken = socket.create_server(("127.0.0.1", port + offset))
+    with taken, pytest.raises(StartError) as refused, listen.bind(ListenAddress("127.0.0.1", port)):
+        pass
+    assert (
+        str(refused.value)
+        == f"can't listen on 127.0.0.1:{port + offset}{what}: another program uses this port"
+    )
+    with listen.bind(ListenAddress("127.0.0.1", port)):
+        pass  # nothing was left open
 
 
 def test_a_second_program_on_the_same_port(tmp_path: Path) -> None:
@@ -275,6 +277,21 @@ def test_a_dead_worker_is_replaced(tmp_path: Path, number: int) -> None:
         assert tiny.wait() == 0, "a crash in the past is not a failed stop"
 
 
+def test_a_worker_that_dies_before_it_serves_is_replaced_once_another_serves(tmp_path: Path) -> None:
+    """Killed while the server starts, by the OOM killer or by hand: that is no reason to give up."""
+    port = free_ports()
+    with Tiny(tmp_path, listen_addr=f"127.0.0.1:{port}", fault="only-first") as tiny:
+        tiny.until(lambda: len(tiny.workers()) == 2)
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+            connection.sendall(b"pid\n")
+            serving = int(connection.recv(100).split()[1])
+        [silent] = [each for each in tiny.workers() if each.pid != serving]
+        silent.kill()
+        tiny.until(lambda: len(tiny.workers()) == 2 and silent not in tiny.workers())
+        assert "worker lost" in tiny.output()
+        assert "not started" not in tiny.output()
+
+
 def test_replacements_come_ever_more_slowly(tmp_path: Path) -> None:
     with Tiny(tmp_path, workers=1) as tiny:
         tiny.started()
@@ -320,11 +337,17 @@ def test_requests_under_way_are_finished(tmp_path: Path, number: signal.Signals)
         assert tiny.wait() == 0
 
 
-def test_ctrl_c_reaches_the_whole_group(tmp_path: Path) -> None:
-    """A terminal sends SIGINT to the supervisor and to each worker: that is one request to stop, not two."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group(tmp_path: Path, number: signal.Signals) -> None:
+    """Terminals and systemd signal the supervisor and each worker: that is one request to stop, not two."""
     with Tiny(tmp_path) as tiny, tiny.started().asking("sleep 1") as answer:
         handlers_at_work()
-        os.killpg(tiny.process.pid, signal.SIGINT)
+        tiny.signal(
+            signal.SIGSTOP
+        )  # so that the workers have long had the signal when the supervisor acts on it
+        os.killpg(tiny.process.pid, number)
+        handlers_at_work()
+        tiny.signal(signal.SIGCONT)
         assert answer().startswith("sleep ")
         assert tiny.wait() == 0
 

@@ -14,6 +14,8 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 
+import structlog
+
 from dgproxy import logs, supervisor, worker
 from dgproxy.config import StartError
 from dgproxy.listen import Ports
@@ -65,6 +67,8 @@ async def serve(
         case "bug":
             raise TypeError("a programmer's mistake")
         case "silent":
+            await asyncio.sleep(3600)
+        case "only-first" if structlog.contextvars.get_contextvars()["worker"] != 1:
             await asyncio.sleep(3600)
     tiny = Tiny()
     servers = [await asyncio.start_server(tiny.connected, sock=each) for each in (*sockets, *ui_sockets)]
