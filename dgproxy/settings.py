@@ -7,16 +7,13 @@ Where the values come from is the business of `config`, what their text looks li
 
 import os
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from dgproxy import config_values as values
 
 __all__ = ["Settings", "ui_directory"]
-
-#: More would only queue: a request hands over one window at a time, and prepares few ahead.
-_MOST_THREADS: Final = 8
 
 _Integer = Annotated[int, BeforeValidator(values.not_a_boolean)]
 
@@ -68,11 +65,6 @@ class Settings(BaseModel):
     def signed(self) -> bool:
         """Whether requests must be signed; otherwise the server is open to whoever reaches it."""
         return self.secret_access_key is not None
-
-    @property
-    def threads(self) -> int:
-        """Threads for hashing and codec in each worker process: one request alone may use them all."""
-        return min(_cores(), _MOST_THREADS)
 
 
 def ui_directory() -> Path:
