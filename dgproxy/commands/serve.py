@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`deltaglider_proxy` without a command: settle the configuration, say what is running, serve.
+
+Promises: every wrong setting is a line on stderr before anything is made; the exit code is 2 for those, 1
+when the server cannot start, 0 after a clean stop. What serves is `app` and `supervisor`.
+"""
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from dgproxy import config, logs, supervisor
+from dgproxy.config import ConfigError, Configuration, StartError
+from dgproxy.listen import Ports
+from dgproxy.settings import ui_directory
+from dgproxy.storage.errors import StorageError
+from dgproxy.version import __version__
+
+__all__ = ["serve"]
+
+_NAME = "deltaglider_proxy"
+_log = logs.get_logger()
+
+
+def serve(options: dict[str, str], file: Path | None) -> int:
+    """Run the server with the command line's settings; the exit code."""
+    return _serve(_configuration(options, file))
+
+
+def _configuration(options: dict[str, str], file: Path | None) -> Configuration:
+    try:
+        return config.load(options, file=file)
+    except ConfigError as error:
+        _fail(2, *error.problems)
+
+
+def _serve(configuration: Configuration) -> int:
+    # Here, not above: they bring in everything, which a wrong setting should not wait for.
+    from dgproxy import app  # noqa: PLC0415
+
+    settings = configuration.settings
+    logs.setup(settings.log_level)
+    try:
+        return supervisor.run(
+            settings,
+            app.serve,
+            claim=lambda: app.claim(settings),
+            started=lambda ports: _report(configuration, ports),
+        )
+    except (StartError, StorageError) as error:
+        _fail(1, str(error))
+
+
+def _report(configuration: Configuration, ports: Ports) -> None:
+    """Tell the operator what is running: everything that would be a surprise later."""
+    settings, file = configuration
+    has_ui = (ui_directory() / "index.html").is_file()
+    facts = {
+        "S3": ports.s3_url,
+        "UI": ports.ui_url if has_ui else "not built (make ui)",
+        "backend": f"filesystem, {settings.data_dir.absolute()}",
+        "bucket": settings.default_bucket,
+        "auth": "signed requests only" if settings.signed else "open: no credentials are configured",
+        "durability": settings.durability,
+        "workers": str(settings.workers),
+        "settings": f"from {file.absolute()}" if file else "no file",
+    }
+    click.secho(f"DeltaGlider Proxy {__version__}", bold=True)
+    for name, fact in facts.items():
+        click.echo(f"  {name:<11} {fact}")
+    if not settings.signed and not ports.only_loopback:
+        click.secho(
+            "\n  WARNING: whoever can reach this address can read, change and delete everything here.\n"
+            "  Set access_key_id and secret_access_key, or listen on 127.0.0.1 only.\n",
+            fg="red",
+            bold=True,
+        )
+        _log.warning("open to the network without credentials", listen_addr=str(settings.listen_addr))
+
+
+def _fail(code: int, *lines: str) -> NoReturn:
+    for line in lines:
+        click.echo(f"{_NAME}: {line}", err=True)
+    sys.exit(code)
