@@ -131,10 +131,13 @@ class Server:
         finally:
             connection.close()
 
-    def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal to the supervisor alone."""
+    def send_signal(self, number: signal.Signals, *, group: bool = False) -> None:
+        """Send a signal to the supervisor, or to all its processes, as Ctrl-C in a terminal does."""
         assert self.process is not None
-        self.process.send_signal(number)
+        if group:
+            os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
 
     def wait(self, patience: float = PATIENCE) -> int:
         """The exit code, once the process and all its children have ended."""

@@ -32,15 +32,16 @@ def get(server: Server, key: str) -> bytes:
         return answer.body
 
 
+@pytest.mark.parametrize("group", [False, True], ids=["supervisor", "group"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_drains_uploads_and_downloads(tmp_path: Path, number: signal.Signals) -> None:
+def test_drains_uploads_and_downloads(tmp_path: Path, number: signal.Signals, group: bool) -> None:
     server = Server(tmp_path).start()
     put(server, "r/v1.tar", FIRST)
     with Wire(server) as upload, Wire(server, receive_buffer=65_536) as download:
         download.request("GET /default/r/v1.tar")
         upload.request("PUT /default/r/v2.tar", f"Content-Length: {len(SECOND)}", body=SECOND[:3_000_000])
         time.sleep(0.3)  # both are at work in their handlers now
-        server.send_signal(number)
+        server.send_signal(number, group=group)
         time.sleep(0.3)
         assert not server.answers(), "a server that drains takes no new connections"
         answers = []
