@@ -162,7 +162,7 @@ async def discard_blobs(
     except BucketNotFound:
         return  # deleted with everything in it
     except (StorageError, EngineError) as error:
-        _log.error("blobs_left_behind", bucket=bucket, blobs=unused, error=str(error))
+        _log.error("blobs left behind", bucket=bucket, blobs=unused, error=str(error))
 
 
 async def _current(engine: Engine, bucket: str, key: str, allow: Allow) -> tuple[Manifest | None, str]:
@@ -179,5 +179,5 @@ async def _current(engine: Engine, bucket: str, key: str, allow: Allow) -> tuple
     except ObjectDamaged as error:
         if allow is not anything:
             raise
-        _log.error("damaged_manifest_replaced", bucket=bucket, key=key, error=str(error), left="its blobs")
+        _log.error("damaged manifest replaced; its blobs stay", bucket=bucket, key=key, error=str(error))
         return None, stored.version

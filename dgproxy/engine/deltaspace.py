@@ -128,7 +128,9 @@ async def _read(backend: Backend, bucket: str, space: str) -> tuple[_State, str]
     try:
         return record.decode(stored.data, _State, f"{bucket}/{key}"), stored.version
     except ObjectDamaged as error:
-        _log.error("reference_list_damaged", bucket=bucket, record=key, error=str(error), action="a new one")
+        _log.error(
+            "list of references damaged; starting a new one", bucket=bucket, record=key, error=str(error)
+        )
         return _State(()), stored.version
 
 

@@ -160,6 +160,11 @@ async def _choose(
         try:
             return reference, await stack.enter_async_context(engine.references.indexed(bucket, reference))
         except ObjectDamaged as error:
-            _log.error("reference_damaged", bucket=bucket, reference=reference.blob, error=str(error))
+            _log.error(
+                "reference damaged; no longer offered",
+                bucket=bucket,
+                reference=reference.blob,
+                error=str(error),
+            )
             await deltaspace.withdraw(engine.backend, bucket, space, reference.id)
     return None

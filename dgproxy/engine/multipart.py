@@ -168,11 +168,11 @@ async def _may_be_stored(engine: Engine, bucket: str, upload: Upload, part: Part
 
 
 def _readable(stored: Record, what: str) -> PartRecord | None:
-    """A part about to be replaced; a damaged record must not keep its part from being sent again."""
+    """A part that is about to go; a damaged record must not keep it from being sent again or aborted."""
     try:
         return record.decode(stored.data, PartRecord, what)
     except ObjectDamaged as error:
-        _log.error("damaged_part_replaced", error=str(error), left="its blob")
+        _log.error("damaged part record removed; its blob stays", error=str(error))
         return None
 
 
@@ -208,7 +208,14 @@ async def abort(engine: Engine, bucket: str, key: str, upload_id: str) -> None:
     """
     async with engine.backend.lock(bucket, upload_lock(upload_id)):
         upload = await find(engine, bucket, key, upload_id)
-        parts = await parts_of(engine, bucket, upload_id)
+        places = await _all_keys(engine, bucket, keys.parts(upload_id))
+        records = await engine.backend.read_records(bucket, places)
+        found = [
+            _readable(stored, f"{bucket}/{place}")
+            for place, stored in zip(places, records, strict=True)
+            if stored is not None
+        ]
+        parts = [part for part in found if part is not None]
         result = await result_of(engine, bucket, key, upload_id)
         await finish(engine, bucket, upload, parts, result)
     if result is not None:
@@ -237,7 +244,7 @@ async def finish(
         bucket,
         upload.key,
         parts,
-        records=[keys.part(upload.id, part.number) for part in parts],
+        records=await _all_keys(engine, bucket, keys.parts(upload.id)),
         kept=set() if result is None else result.own_blobs(),
     )
 

@@ -367,3 +367,16 @@ async def test_a_damaged_part_can_be_sent_again(world: World) -> None:
     await world.assert_object("m/v.zip", noise(20_000, 1))
     with pytest.raises(RecordNotFound):
         await world.backend.read_record(world.bucket, keys.upload(upload))
+
+
+async def test_abort_removes_an_upload_with_a_damaged_part_record(world: World) -> None:
+    upload = await world.begin("m/v.zip")
+    for number in (1, 2):
+        await world.part("m/v.zip", upload, number, noise(SMALL, number))
+    place = keys.part(upload, 1)
+    stored = await world.backend.read_record(world.bucket, place)
+    await world.backend.write_record(world.bucket, place, stored.data.replace(b'"size":2', b'"size":3'))
+
+    await multipart.abort(world.engine, world.bucket, "m/v.zip", upload)
+
+    assert not await world.stored("uploads/")
