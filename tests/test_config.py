@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as unhurried
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
