@@ -201,6 +201,7 @@ def test_wrong_types_in_the_file(tmp_path: Path, line: str) -> None:
     assert any(each.startswith(name) for each in problems(file=tmp_path / "settings.toml"))
 
 
+@unhurried(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # about answers, not speed
 @given(
     st.dictionaries(st.sampled_from(sorted(Settings.model_fields)), st.text() | st.integers() | st.floats())
 )
