@@ -88,8 +88,8 @@ ODD = [
     "\x01" * LONGEST,
     "%" * LONGEST,
     "/" * LONGEST,
-    "./" * (LONGEST // 2),
-    "c/" * (LONGEST // 2),
+    "./" * 100,
+    "c/" * 100,
 ]
 
 _PIECES = [

@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 
 from dgproxy.storage.backend import Backend, BucketNotEmpty, Damaged, Listed, RecordNotFound, StorageError
-from dgproxy.storage.filesystem import FilesystemBackend, keymap, layout, listing
+from dgproxy.storage.filesystem import FilesystemBackend, directories, keymap, layout
 from tests.storage import keys as odd
 from tests.storage.contract import BackendContract, all_keys, get_blob, put_blob
 
@@ -22,7 +22,7 @@ from tests.storage.contract import BackendContract, all_keys, get_blob, put_blob
 @pytest.fixture(params=["strict", "relaxed"])
 def durability(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "relaxed":  # and a directory's entries a few at a time
-        monkeypatch.setattr(listing, "_CHUNK", 3)
+        monkeypatch.setattr(directories, "_CHUNK", 3)
     return str(request.param)
 
 

@@ -25,6 +25,7 @@ def decode(path: str) -> str:
     for directory in directories:
         text = keymap.decode_directory(directory)
         assert text is not None
+        assert keymap.encode_entry(text, engines=False) == (directory, True)
         key += text
     text = keymap.decode_file(name, engines=not key.startswith("objects/"))
     assert text is not None
@@ -112,8 +113,10 @@ def test_a_name_is_ours_in_one_way_or_not_at_all(name: str) -> None:
         text = keymap.decode_file(name, engines=engines)
         if text is not None:
             assert keymap.encode(room + text) == room + name
+            assert keymap.encode_entry(text, engines=engines) == (name, False)
     text = keymap.decode_directory(name)
     if text is not None:
+        assert keymap.encode_entry(text, engines=True) == (name, True)
         inside = keymap.encode(f"objects/{text}x")
         assert inside == f"objects/{name}/x.meta"
 

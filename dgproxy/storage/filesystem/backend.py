@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Final, Literal, Self
 
 from dgproxy.storage.backend import Bucket, Capabilities, Listing, Record
-from dgproxy.storage.filesystem import listing
 from dgproxy.storage.filesystem.blobs import MappedFile, OpenBlob, StagedBlob
 from dgproxy.storage.filesystem.buckets import Buckets
 from dgproxy.storage.filesystem.layout import Layout, open_layout
+from dgproxy.storage.filesystem.listing import Lister
 from dgproxy.storage.filesystem.locks import Kind, Lock, LockFile
 from dgproxy.storage.filesystem.records import Records
 from dgproxy.storage.filesystem.threads import IOThreads
@@ -44,6 +44,7 @@ class FilesystemBackend:
         self._locks = LockFile(layout.locks)
         self._records = Records(layout, self._disk, self._locks)
         self._buckets = Buckets(layout, self._disk, self._locks)
+        self._lister = Lister(layout)
         self._reads = IOThreads(io_threads, "read")
         self._writes = IOThreads(io_threads, "write")
 
@@ -106,9 +107,7 @@ class FilesystemBackend:
     async def list_records(
         self, bucket: str, prefix: str, *, delimiter: str = "", after: str = "", limit: int = 1000
     ) -> Listing:
-        return await self._reads.call(
-            listing.list_records, self._layout, bucket, prefix, delimiter, after, limit
-        )
+        return await self._reads.call(self._lister.list_records, bucket, prefix, delimiter, after, limit)
 
     # -- blobs ---------------------------------------------------------------------------------------------
 
@@ -141,7 +140,7 @@ class FilesystemBackend:
         return blob
 
     async def list_blobs(self, bucket: str, prefix: str, limit: int) -> list[str]:
-        return await self._reads.call(listing.list_names, self._layout, bucket, prefix, limit)
+        return await self._reads.call(self._lister.list_names, bucket, prefix, limit)
 
     async def remove_blobs(self, bucket: str, keys: Sequence[str]) -> None:
         await self._writes.call(self._remove_blobs, bucket, keys)

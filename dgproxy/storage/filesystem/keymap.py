@@ -91,6 +91,14 @@ def decode_directory(name: str) -> str | None:
     return segment + "/" if _directory(segment) == name + "/" else None
 
 
+def encode_entry(text: str, *, engines: bool) -> tuple[str, bool]:
+    """The name that `decode_file` or `decode_directory` gave `text` for, and whether it is a directory's."""
+    if text.endswith("/"):
+        return _directory(text[:-1])[:-1], True
+    piece, *rest = _pieces(text)
+    return (piece + _CONTINUED, True) if rest else (_file(text, engines=engines), False)
+
+
 def _directory(segment: str) -> str:
     *cut, last = _pieces(segment)
     last = _named(last)
