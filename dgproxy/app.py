@@ -24,16 +24,18 @@ from dgproxy.http.service import Credentials, s3_server
 from dgproxy.http.ui import ui_application
 from dgproxy.listen import BACKLOG
 from dgproxy.storage import filesystem
-from dgproxy.worker import GRACE
 
 _MIB: Final = 1 << 20
 
 #: Threads of a process that wait for the disk: enough to keep an SSD's queue filled, few enough to be cheap.
 _IO_THREADS: Final = 16
 
-#: Seconds for requests under way at the end: less than the worker has, so that one that is cut off can still
-#: clean up with the engine and the storage open.
-_DRAIN: Final = GRACE - 3
+#: Seconds for requests under way at the end. The worker itself has a little longer, so that a request that is
+#: cut off here still cleans up with the engine and the storage open.
+_DRAIN: Final = 30.0
+
+#: Bytes of transfer memory a worker has at least, however many share the setting: four bodies in flight.
+_LEAST_TRANSFER: Final = 48 * _MIB
 
 
 @contextmanager
@@ -78,7 +80,8 @@ async def _engine(settings: Settings) -> AsyncIterator[context.Engine]:
             policy,
             threads=len(os.sched_getaffinity(0)),
             index_memory=settings.cache_size_mb * _MIB // settings.workers,
-            transfer_memory=settings.transfer_memory_mb * _MIB // settings.workers,
+            largest_index=settings.cache_size_mb * _MIB,
+            transfer_memory=max(settings.transfer_memory_mb * _MIB // settings.workers, _LEAST_TRANSFER),
         ) as engine,
     ):
         yield engine
@@ -103,7 +106,10 @@ async def _listening(runner: web.BaseRunner, sockets: Sequence[socket.socket]) -
             for listener in listeners:
                 listener.close()
     finally:
+        began = loop.time()
         await runner.cleanup()
+        if loop.time() - began >= _DRAIN:
+            raise TimeoutError(f"requests were still under way after {_DRAIN:.0f} seconds and were cut off")
 
 
 def _credentials(settings: Settings) -> Credentials | None:

@@ -35,8 +35,8 @@ Serve = Callable[
     [Settings, list[socket.socket], list[socket.socket], Callable[[], None], asyncio.Event], Awaitable[None]
 ]
 
-#: Seconds for the requests under way when the server is stopped.
-GRACE: Final = 30.0
+#: Seconds a worker has when the server is stopped: 30 for the requests under way (`app`), the rest for leaving.
+GRACE: Final = 33.0
 
 #: What a supervisor sends. Signals of their own, because SIGINT and SIGTERM often reach the whole process
 #: group (Ctrl-C, `timeout`, systemd): what those mean is for the supervisor alone to say.

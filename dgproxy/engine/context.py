@@ -48,12 +48,13 @@ async def running(
     *,
     threads: int,
     index_memory: int,
+    largest_index: int,
     transfer_memory: int,
     now: Callable[[], int] = wall_clock_ms,
 ) -> AsyncIterator[Engine]:
     """An engine over an open backend for the block; memory limits in bytes, for this process."""
     async with Workers(threads) as workers:
-        references = References(backend, workers, index_memory)
+        references = References(backend, workers, index_memory, largest_index)
         try:
             yield Engine(backend, workers, references, Summaries(), Budget(transfer_memory), policy, now)
         finally:

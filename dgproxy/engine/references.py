@@ -33,12 +33,17 @@ class _Entry:
 
 
 class References:
-    """The references of one process. `limit` bounds the bytes of one index, and of all idle ones together."""
+    """The references of one process.
 
-    def __init__(self, backend: Backend, workers: Workers, limit: int) -> None:
+    `idle_limit` bounds the bytes of all indexes that are kept without being in use, `largest` those of any
+    one: a larger reference gets a coarser index.
+    """
+
+    def __init__(self, backend: Backend, workers: Workers, idle_limit: int, largest: int) -> None:
         self._backend = backend
         self._workers = workers
-        self._limit = limit
+        self._idle_limit = idle_limit
+        self._largest = largest
         self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
 
     @asynccontextmanager
@@ -61,7 +66,7 @@ class References:
             async with entry.loading:
                 index = entry.index
                 if index is None:
-                    index = await self._workers.run(_build, entry, mapping.view, reference, self._limit)
+                    index = await self._workers.run(_build, entry, mapping.view, reference, self._largest)
             yield index
 
     def close(self) -> None:
@@ -102,7 +107,7 @@ class References:
                 self._drop(place)
         used = sum(entry.index.nbytes for entry in self._entries.values() if entry.index is not None)
         for place, entry in list(self._entries.items()):
-            if used <= self._limit and len(self._entries) <= _KEPT_MAPPINGS:
+            if used <= self._idle_limit and len(self._entries) <= _KEPT_MAPPINGS:
                 break
             if entry.leases == 0:
                 used -= entry.index.nbytes if entry.index is not None else 0
@@ -116,14 +121,14 @@ class References:
             entry.mapping.close()
 
 
-def _build(entry: _Entry, source: memoryview, reference: Reference, limit: int) -> SourceIndex:
+def _build(entry: _Entry, source: memoryview, reference: Reference, largest: int) -> SourceIndex:
     """Index a reference and check its SHA-256 in one pass over its bytes.
 
     The thread itself gives it to its entry: the index of a request that was cancelled meanwhile is neither
     lost nor left open over the mapping.
     """
     digest = hashlib.sha256()
-    index = SourceIndex.build(source, progress=digest.update, max_memory=limit)
+    index = SourceIndex.build(source, progress=digest.update, max_memory=largest)
     if digest.hexdigest() != reference.sha256:
         index.close()
         raise ObjectDamaged(

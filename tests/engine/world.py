@@ -254,6 +254,11 @@ async def world_over(
 ) -> AsyncIterator[World]:
     """A world over a backend that has the bucket."""
     async with context.running(
-        backend, policy, threads=2, index_memory=index_memory, transfer_memory=transfer_memory
+        backend,
+        policy,
+        threads=2,
+        index_memory=index_memory,
+        largest_index=index_memory,
+        transfer_memory=transfer_memory,
     ) as engine:
         yield World(engine)

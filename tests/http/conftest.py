@@ -86,7 +86,14 @@ async def site_over(
     policy = Policy((".zip",), 0.5, LIMIT)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(
-            context.running(backend, policy, threads=2, index_memory=64 << 20, transfer_memory=128 << 20)
+            context.running(
+                backend,
+                policy,
+                threads=2,
+                index_memory=64 << 20,
+                largest_index=64 << 20,
+                transfer_memory=128 << 20,
+            )
         )
         listening = socket.create_server(("127.0.0.1", 0))
         site = Site(listening.getsockname()[1], engine)
