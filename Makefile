@@ -99,27 +99,27 @@ clean:  ## Remove everything that was made here; the data directory stays.
 	touch $@
 
 # The package in place: edits of Python files need nothing, edits of C files a new build.
-.venv/.package: .venv/.python pyproject.toml setup.py dgproxy/codec/_build.py $(C_FILES)
+.venv/.package: .venv/.python pyproject.toml constraints.txt setup.py dgproxy/codec/_build.py $(C_FILES)
 	@if ! command -v cc > /dev/null; then
 	    echo "A C compiler is needed to build the codec (Debian: gcc libc6-dev python3-dev)" >&2
 	    exit 1
 	fi
 	echo "Installing the package and what it needs"
-	$(PIP) install --group build
-	$(PIP) --quiet install --no-build-isolation --editable .
+	$(PIP) install --constraint constraints.txt --group build
+	$(PIP) install --constraint constraints.txt --no-build-isolation --editable .
 	touch $@
 
 .venv/.tools: .venv/.package
 	@echo "Installing the tools for tests and lint"
-	$(PIP) install --group test --group lint
+	$(PIP) install --constraint constraints.txt --group test --group lint
 	touch $@
 
 # On its own, because it pins the botocore it works with.
-.venvs/awscli/.made: .venv/.python pyproject.toml
+.venvs/awscli/.made: .venv/.python pyproject.toml constraints.txt
 	@echo "Installing aws-cli"
 	$(VENV)/python -m venv .venvs/awscli
 	.venvs/awscli/bin/python -m pip --quiet install --upgrade 'pip>=25.1'
-	.venvs/awscli/bin/python -m pip --quiet install --group awscli
+	.venvs/awscli/bin/python -m pip --quiet install --constraint constraints.txt --group awscli
 	touch $@
 
 ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
