@@ -52,8 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const uint8_t *window = NULL;
     size_t window_size = 0;
     must(vcd_encoder_new(&encoder, index, index_size, source, source_size, 1));
-    vcd_form form = data[0] & 8 ? VCD_RESIDUAL : VCD_PLAIN;
-    vcd_form other = form == VCD_PLAIN ? VCD_RESIDUAL : VCD_PLAIN;
+    vcd_form form = (vcd_form)((data[0] >> 3) % 3);
+    vcd_form other = form == VCD_RESIDUAL ? VCD_PLAIN : VCD_RESIDUAL;
     must(vcd_encode_window(encoder, form, data[0] >> 4, target, target_size, &window, &window_size));
     uint8_t *copy = exactly(window, window_size);
     uint8_t *out = exactly(target, target_size);

@@ -32,24 +32,31 @@ static vcd_error convert(const struct pair *pair, struct bytes window, vcd_form 
     return vcd_convert_window(pair->source, pair->source_size, window.data, window.size, form, out->data);
 }
 
+static void check_conversion(const struct pair *pair, struct bytes from, struct bytes to, vcd_form form) {
+    struct bytes converted;
+    CHECK(convert(pair, from, form, &converted) == VCD_OK);
+    CHECK(converted.size == to.size && memcmp(converted.data, to.data, to.size) == 0);
+    free(converted.data);
+}
+
 static void test_round_trip(void) {
     for (uint64_t seed = 0; seed < 2000; seed++) {
         struct pair pair = make_pair(seed, 1 << (4 + seed % 12), 4 + seed % 4);
-        struct bytes window[2] = {encode(&pair, VCD_PLAIN), encode(&pair, VCD_RESIDUAL)};
+        struct bytes window[3];
         uint8_t *out = exactly(pair.target, pair.target_size);
-        CHECK(window[VCD_PLAIN].size == window[VCD_RESIDUAL].size);
         for (vcd_form form = VCD_PLAIN; form <= VCD_RESIDUAL; form++) {
+            window[form] = encode(&pair, form);
             memset(out, 0, pair.target_size);
             CHECK(decode(&pair, window[form], form, out) == VCD_OK);
             CHECK(memcmp(out, pair.target, pair.target_size) == 0);
-            struct bytes converted;
-            CHECK(convert(&pair, window[!form], form, &converted) == VCD_OK);
-            CHECK(memcmp(converted.data, window[form].data, converted.size) == 0);
-            free(converted.data);
         }
+        CHECK(window[VCD_PLAIN].size <= window[VCD_DEFAULT].size);
+        check_conversion(&pair, window[VCD_RESIDUAL], window[VCD_DEFAULT], VCD_DEFAULT);
+        check_conversion(&pair, window[VCD_DEFAULT], window[VCD_RESIDUAL], VCD_RESIDUAL);
         free(out);
-        free(window[VCD_PLAIN].data);
-        free(window[VCD_RESIDUAL].data);
+        for (vcd_form form = VCD_PLAIN; form <= VCD_RESIDUAL; form++) {
+            free(window[form].data);
+        }
         free_pair(&pair);
     }
 }
@@ -71,7 +78,8 @@ static void test_damaged_window(void) {
                 CHECK(memcmp(out, pair.target, pair.target_size) == 0);
             }
             struct bytes converted;
-            vcd_error other = convert(&pair, damaged, (vcd_form)!form, &converted);
+            vcd_error other =
+                convert(&pair, damaged, form == VCD_PLAIN ? VCD_RESIDUAL : VCD_PLAIN, &converted);
             CHECK(other == error || error == VCD_E_CHECKSUM || error == VCD_E_LENGTH);
             free(converted.data);
             free(damaged.data);

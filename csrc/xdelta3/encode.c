@@ -160,6 +160,7 @@ struct plan {
     uint8_t *address;
     struct address_cache cache;
     size_t data_size;
+    vcd_form form;
 };
 
 static void put_add(struct plan *plan, uint32_t size) {
@@ -200,9 +201,17 @@ static bool put_add_copy(struct plan *plan, uint32_t literal, uint32_t size, uns
     return true;
 }
 
-/* Write the address in the mode that takes the fewest bytes; the lowest such mode. */
+/*
+ * Write an address. What is to be compressed has it as the distance from here: up to four bytes, but the same
+ * four for all copies on one diagonal, which a compressor writes once. The plain form takes the mode that
+ * needs the fewest bytes, the lowest such mode.
+ */
 static unsigned put_address(struct plan *plan, uint64_t address, uint64_t here) {
     struct address_cache *cache = &plan->cache;
+    if (plan->form != VCD_PLAIN) {
+        plan->address = varint_write(plan->address, here - address);
+        return MODE_HERE;
+    }
     unsigned mode = MODE_SELF;
     uint64_t value = address;
     if (here - address < value) {
@@ -252,12 +261,16 @@ struct sections {
     size_t addresses;
 };
 
-static vcd_error plan_window(struct vcd_encoder *encoder, size_t size, struct segment segment,
+static vcd_error plan_window(struct vcd_encoder *encoder, vcd_form form, size_t size, struct segment segment,
                              struct sections *sections) {
     const struct match_list *matches = &encoder->matches;
     VCD_TRY(reserve(&encoder->instructions, (matches->count + 1) * INSTRUCTIONS_PER_MATCH));
     VCD_TRY(reserve(&encoder->addresses, (matches->count + 1) * ADDRESS_SIZE));
-    struct plan plan = {.instruction = encoder->instructions.data, .address = encoder->addresses.data};
+    struct plan plan = {
+        .instruction = encoder->instructions.data,
+        .address = encoder->addresses.data,
+        .form = form,
+    };
     size_t at = 0;
     for (size_t i = 0; i < matches->count; i++) {
         const struct match *match = &matches->items[i];
@@ -338,7 +351,7 @@ static vcd_error make_window(struct vcd_encoder *encoder, vcd_form form, uint64_
     struct segment segment;
     VCD_TRY(narrow(&encoder->matches, size, &segment));
     struct sections sections;
-    VCD_TRY(plan_window(encoder, size, segment, &sections));
+    VCD_TRY(plan_window(encoder, form, size, segment, &sections));
     size_t bound = prefix + WINDOW_HEADER_MAX + sections.data + sections.instructions + sections.addresses;
     VCD_TRY(reserve(&encoder->out, bound));
     uint8_t *out = put_bytes(encoder->out.data, vcd_file_header, prefix);

@@ -6,7 +6,7 @@
  *
  *  1. Same diagonal. Where a copy ended, the bytes after the difference are most likely those that follow
  *     in the source at the same distance (a rebuilt binary changes addresses and keeps everything else). 64
- *     bytes of both sides are compared at once, and every run of RESUME_MIN equal bytes becomes a copy. No
+ *     bytes of both sides are compared at once, and every run of a few equal bytes becomes a copy. No
  *     table is read.
  *  2. The index. The places of 64 consecutive target offsets are worked out and fetched together, then
  *     looked at in order; a slot that fits is compared with the source and extended both ways.
@@ -26,11 +26,13 @@
  */
 enum {
     RESUME_MIN = 8,    /* shortest copy on a known diagonal: its address takes one or two bytes */
+    RESUME_ALIKE = 4,  /* shortest where at least */
+    VERY_ALIKE = 44,   /* of 64 bytes are equal, so that it is not chance */
     BATCH = 64,        /* bytes per step, and lookups under way at once */
     RUN_MIN = 32,      /* shortest run of one byte worth interrupting the literals */
     GOOD_MIN = 32,     /* shorter copies do not make lookups worth while again */
     DRY_MAX = 1024,    /* bytes without a match before lookups thin out */
-    STEP_MAX = 2048,   /* widest step then */
+    STEP_MAX = 1024,   /* widest step then */
     DRY_PER_STEP = 16, /* bytes without a match per byte of step */
     ALIKE_MIN = 32,    /* equal bytes of 64 on the diagonal that make lookups wait, until */
     ALIKE_MAX = 2048,  /* so many bytes had no good match */
@@ -102,7 +104,10 @@ static vcd_error accept_run(struct search *search, size_t at) {
     return record(search, match);
 }
 
-/* Take every run of RESUME_MIN equal bytes among the 64 from `at` on along the diagonal. */
+/*
+ * Take every run of RESUME_MIN equal bytes among the 64 from `at` on along the diagonal. Programs change a
+ * four-byte address here and there, and what lies between two is often shorter: there RESUME_ALIKE will do.
+ */
 static vcd_error follow_diagonal(struct search *search, size_t at) {
     uint64_t from = at + search->diagonal;
     if (from >= search->view->source_size) {
@@ -114,8 +119,10 @@ static vcd_error follow_diagonal(struct search *search, size_t at) {
     search->alike = (unsigned)__builtin_popcountll(equal);
     uint64_t runs = equal & equal >> 1;
     runs &= runs >> 2;
-    runs &= runs >> 4;
-    static_assert(RESUME_MIN == 8, "three shifts leave the starts of runs of eight");
+    static_assert(RESUME_ALIKE == 4 && RESUME_MIN == 8, "what shifts by 1, 2 and 4 leave");
+    if (search->alike < VERY_ALIKE) {
+        runs &= runs >> 4;
+    }
     while (runs != 0) {
         unsigned first = (unsigned)__builtin_ctzll(runs);
         uint64_t differs = ~(equal >> first);

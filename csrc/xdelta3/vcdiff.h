@@ -77,16 +77,19 @@ const char *vcd_error_text(vcd_error error);
 extern const uint8_t vcd_file_header[VCD_FILE_HEADER_SIZE];
 
 /*
- * How the bytes between copies are stored. Both forms have the same instructions.
+ * What a window is made for.
  *
- * VCD_PLAIN is VCDIFF. VCD_RESIDUAL is for storage, to be compressed: bytes that ADDs put between two source
+ * VCD_PLAIN is VCDIFF that is small as it is. VCD_DEFAULT is VCDIFF that is small once compressed: addresses
+ * are longer and more alike.
+ *
+ * VCD_RESIDUAL is for storage, to be compressed as well, and not VCDIFF: bytes that ADDs put between two source
  * copies on one diagonal (the second copy starts as far behind the first in the source as in the target,
  * and nothing but ADDs stands between them) are stored as target minus source, modulo 256. In programs that
  * were built again and in numbers that changed a little, these differences repeat where the bytes do not.
- * Which bytes these are follows from the instructions, so nothing marks them, and vcd_convert_window makes
- * one form from the other.
+ * Which bytes these are follows from the instructions, which are those of VCD_DEFAULT, so nothing marks them,
+ * and vcd_convert_window makes one form from the other. Reading takes VCD_PLAIN and VCD_DEFAULT as the same.
  */
-typedef enum vcd_form { VCD_PLAIN, VCD_RESIDUAL } vcd_form;
+typedef enum vcd_form { VCD_PLAIN, VCD_DEFAULT, VCD_RESIDUAL } vcd_form;
 
 /* ---- index ---- */
 
@@ -161,8 +164,8 @@ vcd_error vcd_decode_window(const uint8_t *source, uint64_t source_size, const u
                             vcd_form form, uint8_t *out, size_t out_size);
 
 /*
- * Make the window that fills `window`, which has the other form, one of the given form: `size` bytes go to
- * `out`, apart from `window`. All rules are checked but the checksum, for which the target would be needed.
+ * Make the window that fills `window` one of the given form, from residual to VCDIFF or from VCDIFF to
+ * residual: `size` bytes go to `out`, apart from `window`. All rules are checked but the checksum, for which the target would be needed.
  */
 vcd_error vcd_convert_window(const uint8_t *source, uint64_t source_size, const uint8_t *window, size_t size,
                              vcd_form form, uint8_t *out);

@@ -14,7 +14,7 @@ _SOURCES = sorted((_ROOT / "csrc" / "xdelta3").glob("*.c"))
 
 _DECLARATIONS = """
 typedef enum { VCD_OK, ... } vcd_error;
-typedef enum { VCD_PLAIN, VCD_RESIDUAL, ... } vcd_form;
+typedef enum { VCD_PLAIN, VCD_DEFAULT, VCD_RESIDUAL, ... } vcd_form;
 typedef struct vcd_encoder vcd_encoder;
 typedef struct vcd_decoder vcd_decoder;
 #define VCD_WINDOW_MAX ...

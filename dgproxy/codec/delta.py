@@ -36,9 +36,10 @@ __all__ = [
     "to_residual",
 ]
 
-#: "plain" is VCDIFF. "residual" is for storage: the same instructions, but what is added between two
-#: copies on one diagonal is kept as target minus source, which compresses better in programs and numbers.
-Form = Literal["plain", "residual"]
+#: "plain" is VCDIFF, small as it is; "default" is VCDIFF that is small once compressed. "residual" is for
+#: storage, to be compressed as well: what is added between two copies on one diagonal is kept as target minus
+#: source, which repeats more in programs and numbers.
+Form = Literal["plain", "default", "residual"]
 
 Buffer = bytes | bytearray | memoryview | mmap.mmap
 
@@ -49,7 +50,7 @@ WINDOW_MAX: Final[int] = lib.VCD_WINDOW_MAX
 #: Bytes: the window `Encoder` cuts.
 WINDOW_SIZE: Final = 4 << 20
 
-_FORMS: Final = {"plain": lib.VCD_PLAIN, "residual": lib.VCD_RESIDUAL}
+_FORMS: Final = {"plain": lib.VCD_PLAIN, "default": lib.VCD_DEFAULT, "residual": lib.VCD_RESIDUAL}
 _INDEX_STEP = 1 << 20
 _STRIDE_LOG2 = 5
 
@@ -239,7 +240,7 @@ class _EncoderHandle:
 def encode_window(
     index: SourceIndex | None, target: Buffer, *, form: Form = "plain", position: int = 0
 ) -> bytes:
-    """One complete window for up to WINDOW_MAX bytes; `FILE_HEADER` and plain windows make a delta file.
+    """One complete window for up to WINDOW_MAX bytes; `FILE_HEADER` and VCDIFF windows make a delta file.
 
     `position` is a hint: the offset of the source that is most like the start of `target`, usually the
     window's own offset in its object. Without an index nothing is copied. ValueError when `target` is too
@@ -292,7 +293,7 @@ def to_plain(source: Buffer, window: Buffer) -> bytearray:
 
 
 def to_residual(source: Buffer, window: Buffer) -> bytearray:
-    """The plain `window` in residual form; undoes `to_plain`."""
+    """The VCDIFF `window` in residual form; undoes `to_plain`."""
     return _convert(source, window, lib.VCD_RESIDUAL)
 
 

@@ -156,7 +156,7 @@ def run_instructions(
             address = cache.decode(mode, addresses, length + len(target))
             start = len(target)
             copy(source, length, target, address, size)
-            if residual and follows is not None and address == follows + added:
+            if residual and follows is not None and address == follows + added and address < length:
                 for i in range(added):
                     target[start - added + i] = (target[start - added + i] + source[follows + i]) % 256
             follows = address + size if address < length else None

@@ -2,6 +2,7 @@
 """The residual form: differences between two copies on one diagonal, and nothing else."""
 
 import random
+import zlib
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -45,12 +46,27 @@ def test_both_forms_give_the_target_and_each_other(pair: tuple[bytes, bytes], po
     source, target = pair
     index = SourceIndex.build(source, seed=1)
     plain = encode_window(index, target, position=position)
+    default = encode_window(index, target, form="default", position=position)
     residual = encode_window(index, target, form="residual", position=position)
     assert decode_window(source, plain, len(target)) == target
+    assert decode_window(source, default, len(target)) == target
     assert decode_window(source, residual, len(target), residual=True) == target
     assert expected(source, residual) == target
-    assert to_plain(source, residual) == plain
-    assert to_residual(source, plain) == residual
+    assert to_plain(source, residual) == default
+    assert to_residual(source, default) == residual
+
+
+def test_copies_on_one_diagonal_have_one_address() -> None:
+    rng = random.Random(5)
+    source = rng.randbytes(1 << 16)
+    target = bytearray(source[9000:50_000])
+    for _ in range(300):
+        target[rng.randrange(len(target))] = 1
+    index = SourceIndex.build(source, seed=1)
+    plain = encode_window(index, target)
+    default = encode_window(index, target, form="default")
+    assert len(plain) < len(default)
+    assert len(zlib.compress(default)) < len(zlib.compress(plain)) - 200
 
 
 def test_numbers_that_all_changed_a_little() -> None:
