@@ -115,7 +115,9 @@ async def _listening(runner: web.BaseRunner, sockets: Sequence[socket.socket]) -
 def _credentials(settings: Settings) -> Credentials | None:
     if settings.access_key_id is None or settings.secret_access_key is None:
         return None
-    return Credentials(settings.access_key_id, settings.secret_access_key.get_secret_value())
+    return Credentials(
+        settings.access_key_id, settings.secret_access_key.get_secret_value(), settings.signature_v2
+    )
 
 
 def _allow_open_files() -> None:

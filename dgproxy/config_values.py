@@ -42,6 +42,16 @@ def not_a_boolean(value: object) -> object:
     return value
 
 
+def boolean(value: object) -> bool:
+    """Take TOML's own, or the words for it; 1 and yes are words of other programs."""
+    if isinstance(value, bool):
+        return value
+    words = {"true": True, "false": False}
+    if not isinstance(value, str) or value.lower() not in words:
+        raise ValueError("must be true or false")
+    return words[value.lower()]
+
+
 def listen_address(value: object) -> ListenAddress:
     """Take "host:port" apart; an IPv6 address stands in brackets."""
     if isinstance(value, ListenAddress):

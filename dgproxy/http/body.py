@@ -9,8 +9,8 @@ and hashing run on worker threads in batches. How the bytes are stored is the en
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final, TypeVar
 
 from aiohttp import HttpVersion11, web
 
@@ -23,6 +23,8 @@ from dgproxy.s3.payload import Framing, Payload
 from dgproxy.s3.sigv4 import ChunkSigner
 from dgproxy.s3.xml import MAX_DOCUMENT
 from dgproxy.storage.backend import Buffer
+
+_T = TypeVar("_T")
 
 #: Wire bytes handed to a worker thread at once: large enough that the hand-over (0.1 ms) does not show.
 _BATCH: Final = 1 << 20
@@ -94,6 +96,24 @@ class RequestBody(Body):
         """Insist on some digest to compare the content with. Raises S3Error InvalidRequest."""
         self._expected.require()
 
+    async def document(self, parse: Callable[[bytes], _T]) -> _T:
+        """What `parse` makes of a small body whole, once every promise about it was kept.
+
+        Raises S3Error: MaxMessageLengthExceeded, and what reading, verifying and `parse` raise.
+        """
+        document = bytearray()
+        async for piece in self:
+            document += piece
+            if len(document) > MAX_DOCUMENT:
+                raise S3Error("MaxMessageLengthExceeded")
+
+        def checked() -> _T:
+            md5 = hashlib.md5(document, usedforsecurity=False)
+            self.verify(Digests(md5.digest(), hashlib.sha256(document).digest(), len(document)))
+            return parse(bytes(document))
+
+        return checked() if len(document) <= _SMALL else await self._workers.run(checked)
+
     async def _batches(self) -> AsyncIterator[list[bytes]]:
         """The wire bytes, about `_BATCH` at a time."""
         batch: list[bytes] = []
@@ -131,21 +151,6 @@ class RequestBody(Body):
             for piece in pieces:
                 self._hasher.update(piece)
         return pieces
-
-
-async def read_document(body: RequestBody) -> bytes:
-    """A small body whole, every promise about it kept.
-
-    Raises S3Error: MaxMessageLengthExceeded, and what reading and verifying raise.
-    """
-    document = bytearray()
-    async for piece in body:
-        document += piece
-        if len(document) > MAX_DOCUMENT:
-            raise S3Error("MaxMessageLengthExceeded")
-    md5 = hashlib.md5(document, usedforsecurity=False)
-    body.verify(Digests(md5.digest(), hashlib.sha256(document).digest(), len(document)))
-    return bytes(document)
 
 
 def _continue(request: web.BaseRequest) -> None:

@@ -6,7 +6,6 @@ from aiohttp import web
 from dgproxy.engine import buckets
 from dgproxy.engine.listing import ListedObject, ObjectPage, list_objects
 from dgproxy.http import answers
-from dgproxy.http.body import read_document
 from dgproxy.http.call import REGION, Call
 from dgproxy.s3 import listing, metadata, xml
 from dgproxy.storage.backend import CommonPrefix
@@ -29,7 +28,7 @@ async def list_buckets(call: Call) -> web.StreamResponse:
 async def create_bucket(call: Call) -> web.StreamResponse:
     """CreateBucket. Any location is accepted: there is one, and clients name what they are used to."""
     metadata.refuse_unsupported(call.headers)
-    xml.parse_create_bucket(await read_document(call.body()))
+    await call.body().document(xml.parse_create_bucket)
     # A bucket of one's own is created again without complaint in us-east-1 (API reference, CreateBucket).
     await buckets.ensure_bucket(call.engine, call.bucket)
     return web.Response(headers={"Location": f"/{call.bucket}"})

@@ -25,12 +25,15 @@ _SERVER: Final = f"DeltaGliderProxy/{__version__}"
 
 
 class Exchange:
-    """`asked` is what the request was routed to, None before that."""
+    """`asked` is what the request was routed to, None before that.
+
+    `headers` are by lower-case name; those that a presigned URL carries are added once it is authenticated.
+    """
 
     def __init__(self, request: web.BaseRequest) -> None:
         self.request: Final = request
         self.id: Final = secrets.token_hex(8).upper()
-        self.headers: Final = plain_headers(request)
+        self.headers = dict(plain_headers(request))
         self.asked: operation.Request | None = None
         self._begun = False
         self._code: str | None = None

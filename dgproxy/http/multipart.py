@@ -10,7 +10,6 @@ from dgproxy.engine import complete as completion
 from dgproxy.engine import multipart
 from dgproxy.engine.multipart import PartRecord, Upload
 from dgproxy.http import answers
-from dgproxy.http.body import read_document
 from dgproxy.http.call import Call
 from dgproxy.s3 import checksums, integrity, listing, uri, xml
 from dgproxy.s3.checksums import Algorithm, Checksum, ChecksumType
@@ -41,7 +40,7 @@ async def upload_part(call: Call) -> web.StreamResponse:
 
 async def complete_multipart_upload(call: Call) -> web.StreamResponse:
     """CompleteMultipartUpload."""
-    listed = xml.parse_complete_multipart_upload(await read_document(call.body()))
+    listed = await call.body().document(xml.parse_complete_multipart_upload)
     wanted = [completion.WantedPart(part.number, part.etag) for part in listed]
 
     def verify(upload: Upload, parts: Sequence[PartRecord]) -> completion.Checksums:

@@ -12,7 +12,6 @@ from dgproxy.engine.commit import Allow, anything, read
 from dgproxy.engine.get import Reading
 from dgproxy.engine.manifest import Manifest
 from dgproxy.http import answers
-from dgproxy.http.body import read_document
 from dgproxy.http.call import Call
 from dgproxy.http.errors import to_s3
 from dgproxy.s3 import conditions, metadata, ranges, xml
@@ -140,7 +139,7 @@ async def delete_objects(call: Call) -> web.StreamResponse:
     """DeleteObjects. The body must be proven: a flipped bit in it would delete something else."""
     body = call.body()
     body.require_proof()
-    asked = xml.parse_delete(await read_document(body))
+    asked = await body.document(xml.parse_delete)
     outcomes = await delete.delete_objects(
         call.engine, call.bucket, [(item.key, _deletable(item.etag)) for item in asked.items], S3Error
     )

@@ -21,7 +21,7 @@ from dgproxy.http.errors import to_s3
 from dgproxy.http.exchange import Exchange
 from dgproxy.http.router import HANDLERS
 from dgproxy.logs import get_logger
-from dgproxy.s3 import cors, operation, sigv4
+from dgproxy.s3 import claim, cors, operation, sigv2, sigv4, uri
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.operation import Operation
 from dgproxy.storage.backend import BucketNotFound
@@ -31,10 +31,11 @@ _log = get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The one key pair that may sign."""
+    """The one key pair that may sign, and whether Signature Version 2 will do in a URL."""
 
     access_key_id: str
     secret_access_key: str
+    signature_v2: bool = True
 
     def secret_of(self, access_key_id: str) -> str | None:
         """The secret of a key, None for an unknown one."""
@@ -105,6 +106,8 @@ async def _carry_out(
             return preflight
     elif credentials is not None:
         authentication = _authenticate(credentials, request)
+    query = uri.first_values(uri.query_pairs(operation.split_target(request.raw_path)[1]))
+    exchange.headers = claim.hoisted_headers(query) | exchange.headers
     try:
         asked = operation.parse(request.method, request.raw_path, exchange.headers)
         exchange.asked = asked
@@ -130,7 +133,12 @@ async def _require_bucket(engine: Engine, exchange: Exchange) -> None:
 
 def _authenticate(credentials: Credentials, request: web.BaseRequest) -> sigv4.Authentication:
     path, query = operation.split_target(request.raw_path)
-    return sigv4.authenticate(
+    version_2 = (
+        credentials.signature_v2
+        and "Authorization" not in request.headers
+        and sigv2.is_presigned(uri.first_values(uri.query_pairs(query)))
+    )
+    return (sigv2.authenticate if version_2 else sigv4.authenticate)(
         request.method,
         path,
         query,

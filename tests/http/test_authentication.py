@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
+from botocore.auth import HmacV1QueryAuth, S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Keys
 
@@ -67,6 +67,45 @@ async def test_signed_requests(closed: Site, key: str) -> None:
 async def test_a_presigned_put(closed: Site) -> None:
     assert (await closed.ask(presigned(f"PUT /{BUCKET}/k"), body=LARGE)).status == 200
     assert (await ask(closed, f"GET /{BUCKET}/k")).body == LARGE
+
+
+def presigned_v2(line: str, *, keys: Keys = KEYS, expires: int = 60, **more: str) -> str:
+    method, _, target = line.partition(" ")
+    request = AWSRequest(method, f"http://s3.test:9000{target}", headers=more)
+    HmacV1QueryAuth(keys, expires=expires).add_auth(request)
+    parts = urlsplit(request.url)
+    return f"{method} {parts.path}?{parts.query}"
+
+
+async def test_urls_presigned_with_version_2(closed: Site) -> None:
+    assert (await closed.ask(presigned_v2(f"PUT /{BUCKET}/a%20b"), body=b"abc")).status == 200
+    assert (await closed.ask(presigned_v2(f"GET /{BUCKET}/a%20b"))).body == b"abc"
+    assert (await closed.ask(presigned_v2(f"GET /{BUCKET}?list-type=2&prefix=a"))).status == 200
+    target = f"GET /{BUCKET}/a%20b"
+    wrong = presigned_v2(target, keys=Keys("the-access-key", "guess"))
+    assert await closed.code(wrong) == (403, "SignatureDoesNotMatch")
+    assert await closed.code(presigned_v2(target, keys=Keys("nobody", "x"))) == (403, "InvalidAccessKeyId")
+    assert await closed.code(presigned_v2(target, expires=-5)) == (403, "AccessDenied")
+    assert await closed.code(presigned_v2(target).replace("a%20b", "other")) == (403, "SignatureDoesNotMatch")
+
+
+async def test_version_2_can_be_forbidden(memory: MemoryBackend, log: object) -> None:
+    only_v4 = Credentials(KEYS.access_key, KEYS.secret_key, signature_v2=False)
+    async with site_over(memory, only_v4) as site:
+        assert await site.code(presigned_v2(f"GET /{BUCKET}/k")) == (400, "InvalidRequest")
+        assert await site.code(presigned(f"GET /{BUCKET}/k")) == (404, "NoSuchKey")
+
+
+async def test_headers_that_a_presigned_url_carries_count(closed: Site) -> None:
+    line = presigned(f"PUT /{BUCKET}/v4?x-amz-meta-colour=red&x-amz-storage-class=GLACIER")
+    assert await closed.code(line, body=b"x") == (400, "InvalidStorageClass")
+    line = presigned(f"PUT /{BUCKET}/v4?x-amz-meta-colour=red")
+    assert (await closed.ask(line, body=b"x")).status == 200
+    line = presigned_v2(f"PUT /{BUCKET}/v2", **{"content-type": "text/plain", "x-amz-meta-colour": "blue"})
+    assert (await closed.ask(line, body=b"x")).status == 200
+    v4, v2 = [await ask(closed, f"HEAD /{BUCKET}/{key}") for key in ("v4", "v2")]
+    assert v4.headers["x-amz-meta-colour"] == "red"
+    assert (v2.headers["x-amz-meta-colour"], v2.headers["content-type"]) == ("blue", "text/plain")
 
 
 async def test_refusals(closed: Site) -> None:

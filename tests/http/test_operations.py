@@ -35,6 +35,23 @@ async def test_buckets(any_site: Site) -> None:
     assert await any_site.code("DELETE /another-one") == (404, "NoSuchBucket")
 
 
+async def test_a_large_document_is_checked_like_a_small_one(site: Site) -> None:
+    """Past 64 KiB it is hashed and parsed on a worker thread; what that raises is still the answer."""
+    await site.put("k", b"x")
+    objects = "".join(f"<Object><Key>{'k' * 200}{number}</Key></Object>" for number in range(999))
+    document = f"<Delete>{objects}<Object><Key>k</Key></Object></Delete>".encode()
+    assert len(document) > 128 << 10
+    line, proof = f"POST /{BUCKET}?delete", "Content-MD5: " + md5(document)
+    assert await site.code(line, "Content-MD5: " + md5(b"other"), body=document) == (400, "BadDigest")
+    assert await site.code(line, "Content-MD5: " + md5(document[1:]), body=document[1:]) == (
+        400,
+        "MalformedXML",
+    )
+    assert (await site.ask(f"HEAD /{BUCKET}/k")).status == 200
+    assert len((await site.ask(line, proof, body=document)).xml("DeleteResult")) == 1000
+    assert (await site.ask(f"HEAD /{BUCKET}/k")).status == 404
+
+
 async def test_buckets_are_listed_in_pages(any_site: Site) -> None:
     for name in ("aaa", "aab", "abc"):
         await any_site.ask(f"PUT /{name}", body=b"")
