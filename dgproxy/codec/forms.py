@@ -93,9 +93,9 @@ def encode(
     index: SourceIndex | None, target: Buffer, form: Form, *, position: int = 0, level: int = LEVEL
 ) -> bytes:
     """One window of up to WINDOW_MAX target bytes, as it is stored; see `delta.encode_window`."""
-    window = encode_window(index, target, position=position)
     if form is Form.PLAIN:
-        return window
+        return encode_window(index, target, position=position)
+    window = encode_window(index, target, form="default", position=position)
     if form is Form.DEFAULT or index is None:
         return pack(window, level)
     return pack(_smaller(index.source, window), level)

@@ -14,7 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgproxy.codec import forms, frames
-from dgproxy.codec.delta import FILE_HEADER, WINDOW_MAX, CodecError, CorruptDelta, SourceIndex, encode_window
+from dgproxy.codec.delta import (
+    FILE_HEADER,
+    WINDOW_MAX,
+    CodecError,
+    CorruptDelta,
+    SourceIndex,
+    decode_window,
+    encode_window,
+)
 from dgproxy.codec.forms import Form
 from dgproxy.codec.windows import ENCODED_MAX, FileHeader, Input, Window, varint
 from tests.codec import wire
@@ -112,7 +120,9 @@ def test_residual_windows_are_smaller_where_numbers_change_a_little() -> None:
     assert forms.is_residual(Window.read(Input([forms.unpack(stored[Form.RESIDUAL])])))
     assert forms.decode(source, stored[Form.RESIDUAL], len(target), Form.RESIDUAL) == target
     for form in Form:
-        assert forms.plain(source, stored[form], form) == stored[Form.PLAIN]
+        vcdiff = forms.plain(source, stored[form], form)
+        assert decode_window(source, vcdiff, len(target)) == target
+    assert forms.plain(source, stored[Form.RESIDUAL], Form.RESIDUAL) == forms.unpack(stored[Form.DEFAULT])
 
 
 def test_windows_that_would_not_get_smaller_stay_plain() -> None:
