@@ -66,3 +66,16 @@ def test_links_between_documents() -> None:
             assert not anchor or anchor in {
                 re.sub(r"[^\w-]", "", each.lower().replace(" ", "-")) for each in headings
             }
+
+
+def test_compatibility_names_tests_that_exist() -> None:
+    text = (PROJECT / "docs/S3_COMPATIBILITY.md").read_text()
+    rows = re.findall(r"(?m)^\| (?!operation |---).*$", text)
+    assert rows
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row.rpartition(" | ")[2])
+        assert named, f"no test in: {row}"
+        for file, test in named:
+            assert re.search(rf"(?m)^(?:async )?def {test}\(", (PROJECT / file).read_text()), (
+                f"{file}::{test}"
+            )

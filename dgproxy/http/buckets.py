@@ -7,7 +7,7 @@ from dgproxy.engine import buckets
 from dgproxy.engine.listing import ListedObject, ObjectPage, list_objects
 from dgproxy.http import answers
 from dgproxy.http.call import REGION, Call
-from dgproxy.s3 import listing, metadata, xml
+from dgproxy.s3 import listing, metadata, unconfigured, xml
 from dgproxy.storage.backend import CommonPrefix
 
 
@@ -55,13 +55,34 @@ async def get_bucket_location(call: Call) -> web.StreamResponse:
 async def list_objects_in(call: Call) -> web.StreamResponse:
     """ListObjects and ListObjectsV2."""
     asked = listing.list_objects(call.s3.query)
+    objects, prefixes, last = await _page(call, asked, asked.after)
+    return answers.xml(xml.render_list_objects(call.bucket, asked, objects, prefixes, last=last))
+
+
+async def list_object_versions(call: Call) -> web.StreamResponse:
+    """ListObjectVersions, as of a bucket that never was versioned."""
+    asked = listing.list_object_versions(call.s3.query)
+    objects, prefixes, last = await _page(call, asked, asked.key_marker)
+    return answers.xml(xml.render_list_object_versions(call.bucket, asked, objects, prefixes, last=last))
+
+
+async def get_unconfigured(call: Call) -> web.StreamResponse:
+    """Read a setting that can't be made: there is none."""
+    await buckets.head_bucket(call.engine, call.bucket)
+    return answers.xml(unconfigured.answer(call.s3.operation, call.bucket))
+
+
+async def _page(
+    call: Call, asked: listing.ListObjects | listing.ListObjectVersions, after: str
+) -> tuple[list[xml.ObjectEntry], list[str], str | None]:
+    """Objects, common prefixes, and the last of both if there is more behind it."""
     if asked.max_keys:
         page = await list_objects(
             call.engine,
             call.bucket,
             prefix=asked.prefix,
             delimiter=asked.delimiter,
-            after=asked.after,
+            after=after,
             limit=asked.max_keys,
         )
     else:
@@ -69,8 +90,7 @@ async def list_objects_in(call: Call) -> web.StreamResponse:
         page = ObjectPage([], more=False, last="")
     objects = [_entry(item) for item in page.items if isinstance(item, ListedObject)]
     prefixes = [item.prefix for item in page.items if isinstance(item, CommonPrefix)]
-    last = page.last if page.more else None
-    return answers.xml(xml.render_list_objects(call.bucket, asked, objects, prefixes, last=last))
+    return objects, prefixes, page.last if page.more else None
 
 
 def _entry(item: ListedObject) -> xml.ObjectEntry:

@@ -8,11 +8,13 @@ from aiohttp import web
 
 from dgproxy.http import buckets, copies, multipart, objects
 from dgproxy.http.call import Call
+from dgproxy.s3 import unconfigured
 from dgproxy.s3.operation import Operation
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
 HANDLERS: Final[Mapping[Operation, Handler]] = {
+    **dict.fromkeys(unconfigured.OPERATIONS, buckets.get_unconfigured),
     Operation.LIST_BUCKETS: buckets.list_buckets,
     Operation.CREATE_BUCKET: buckets.create_bucket,
     Operation.HEAD_BUCKET: buckets.head_bucket,
@@ -20,6 +22,8 @@ HANDLERS: Final[Mapping[Operation, Handler]] = {
     Operation.GET_BUCKET_LOCATION: buckets.get_bucket_location,
     Operation.LIST_OBJECTS: buckets.list_objects_in,
     Operation.LIST_OBJECTS_V2: buckets.list_objects_in,
+    Operation.LIST_OBJECT_VERSIONS: buckets.list_object_versions,
+    Operation.GET_OBJECT_ACL: objects.get_object_acl,
     Operation.GET_OBJECT: objects.get_object,
     Operation.HEAD_OBJECT: objects.head_object,
     Operation.PUT_OBJECT: objects.put_object,

@@ -75,6 +75,26 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "InvalidLocationConstraint": (400, "The specified location-constraint is not valid"),
     "NoSuchBucket": (404, "The specified bucket does not exist"),
     "TooManyBuckets": (400, "You have attempted to create more buckets than allowed"),
+    # -- settings that are not there -------------------------------------------------------------------------
+    "NoSuchBucketPolicy": (404, "The bucket policy does not exist"),
+    "NoSuchCORSConfiguration": (404, "The CORS configuration does not exist"),
+    "NoSuchLifecycleConfiguration": (404, "The lifecycle configuration does not exist"),
+    "NoSuchPublicAccessBlockConfiguration": (404, "The public access block configuration was not found"),
+    "NoSuchTagSet": (404, "The TagSet does not exist"),
+    "NoSuchWebsiteConfiguration": (
+        404,
+        "The specified bucket does not have a website configuration",
+    ),
+    "ObjectLockConfigurationNotFoundError": (
+        404,
+        "Object Lock configuration does not exist for this bucket",
+    ),
+    "OwnershipControlsNotFoundError": (404, "The bucket ownership controls were not found"),
+    "ReplicationConfigurationNotFoundError": (404, "The replication configuration was not found"),
+    "ServerSideEncryptionConfigurationNotFoundError": (
+        404,
+        "The server side encryption configuration was not found",
+    ),
     # -- objects ---------------------------------------------------------------------------------------------
     "ConditionalRequestConflict": (
         409,

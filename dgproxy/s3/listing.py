@@ -13,18 +13,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from dgproxy.s3.errors import S3Error
+from dgproxy.s3.names import check_version
 
 __all__ = [
     "MAX_BUCKETS",
     "MAX_ITEMS",
     "ListBuckets",
     "ListMultipartUploads",
+    "ListObjectVersions",
     "ListObjects",
     "ListParts",
     "decode_token",
     "encode_token",
     "list_buckets",
     "list_multipart_uploads",
+    "list_object_versions",
     "list_objects",
     "list_parts",
 ]
@@ -56,6 +59,18 @@ class ListObjects:
     start_after: str
     token: str | None
     fetch_owner: bool
+    url: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListObjectVersions:
+    """The page begins behind `key_marker`, whose one version is past with it."""
+
+    prefix: str
+    delimiter: str
+    max_keys: int
+    key_marker: str
+    version_id_marker: str
     url: bool
 
 
@@ -104,6 +119,24 @@ def list_objects(query: Mapping[str, str]) -> ListObjects:
         start_after=start_after,
         token=token,
         fetch_owner=query.get("fetch-owner", "").lower() == "true",
+        url=_encoding(query),
+    )
+
+
+def list_object_versions(query: Mapping[str, str]) -> ListObjectVersions:
+    """Read the parameters of ListObjectVersions. Raises S3Error InvalidArgument, NoSuchVersion."""
+    key_marker, version_id_marker = query.get("key-marker", ""), query.get("version-id-marker", "")
+    if version_id_marker and not key_marker:
+        message = "A version-id marker cannot be specified without a key marker."
+        raise _invalid("version-id-marker", version_id_marker, message)
+    if version_id_marker:
+        check_version(version_id_marker)
+    return ListObjectVersions(
+        prefix=query.get("prefix", ""),
+        delimiter=query.get("delimiter", ""),
+        max_keys=_count(query, "max-keys", "max-keys"),
+        key_marker=key_marker,
+        version_id_marker=version_id_marker,
         url=_encoding(query),
     )
 

@@ -60,6 +60,7 @@ class Operation(Enum):
     GET_BUCKET_LOCATION = ("GetBucketLocation", False, Body.NONE)
     LIST_OBJECTS = ("ListObjects", False, Body.NONE)
     LIST_OBJECTS_V2 = ("ListObjectsV2", False, Body.NONE)
+    LIST_OBJECT_VERSIONS = ("ListObjectVersions", False, Body.NONE)
     GET_OBJECT = ("GetObject", False, Body.NONE)
     HEAD_OBJECT = ("HeadObject", False, Body.NONE)
     PUT_OBJECT = ("PutObject", True, Body.OBJECT)
@@ -73,6 +74,25 @@ class Operation(Enum):
     ABORT_MULTIPART_UPLOAD = ("AbortMultipartUpload", True, Body.NONE)
     LIST_PARTS = ("ListParts", False, Body.NONE)
     LIST_MULTIPART_UPLOADS = ("ListMultipartUploads", False, Body.NONE)
+    # What clients look for without having set it: there is nothing, and they are told so.
+    GET_BUCKET_VERSIONING = ("GetBucketVersioning", False, Body.NONE)
+    GET_BUCKET_ACL = ("GetBucketAcl", False, Body.NONE)
+    GET_BUCKET_POLICY = ("GetBucketPolicy", False, Body.NONE)
+    GET_BUCKET_POLICY_STATUS = ("GetBucketPolicyStatus", False, Body.NONE)
+    GET_BUCKET_ENCRYPTION = ("GetBucketEncryption", False, Body.NONE)
+    GET_BUCKET_LIFECYCLE_CONFIGURATION = ("GetBucketLifecycleConfiguration", False, Body.NONE)
+    GET_OBJECT_LOCK_CONFIGURATION = ("GetObjectLockConfiguration", False, Body.NONE)
+    GET_BUCKET_TAGGING = ("GetBucketTagging", False, Body.NONE)
+    GET_BUCKET_CORS = ("GetBucketCors", False, Body.NONE)
+    GET_BUCKET_WEBSITE = ("GetBucketWebsite", False, Body.NONE)
+    GET_BUCKET_REPLICATION = ("GetBucketReplication", False, Body.NONE)
+    GET_BUCKET_LOGGING = ("GetBucketLogging", False, Body.NONE)
+    GET_BUCKET_NOTIFICATION_CONFIGURATION = ("GetBucketNotificationConfiguration", False, Body.NONE)
+    GET_BUCKET_REQUEST_PAYMENT = ("GetBucketRequestPayment", False, Body.NONE)
+    GET_BUCKET_ACCELERATE_CONFIGURATION = ("GetBucketAccelerateConfiguration", False, Body.NONE)
+    GET_BUCKET_OWNERSHIP_CONTROLS = ("GetBucketOwnershipControls", False, Body.NONE)
+    GET_PUBLIC_ACCESS_BLOCK = ("GetPublicAccessBlock", False, Body.NONE)
+    GET_OBJECT_ACL = ("GetObjectAcl", False, Body.NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +128,13 @@ _VERBS: Final = {"GET": "Get", "PUT": "Put", "DELETE": "Delete", "POST": "Create
 _ALL: Final = ("GET", "PUT", "DELETE")
 
 
-def _setting(name: str, *methods: str) -> dict[str, str]:
-    """Name the operations S3 reads, sets and deletes one setting with: GetX, PutX, DeleteX."""
-    return {method: _VERBS[method] + name for method in methods or ("GET", "PUT")}
+_OURS: Final[Mapping[str, Operation]] = {operation.value: operation for operation in Operation}
+
+
+def _setting(name: str, *methods: str) -> dict[str, Operation | str]:
+    """Give the operations S3 reads, sets and deletes one setting with: GetX, PutX, DeleteX."""
+    names = {method: _VERBS[method] + name for method in methods or ("GET", "PUT")}
+    return {method: _OURS.get(name, name) for method, name in names.items()}
 
 
 _SERVICE: Final[_Table] = {"": {"GET": Operation.LIST_BUCKETS}}
@@ -127,7 +151,7 @@ _BUCKET: Final[_Table] = {
     "location": {"GET": Operation.GET_BUCKET_LOCATION},
     "uploads": {"GET": Operation.LIST_MULTIPART_UPLOADS},
     "delete": {"POST": Operation.DELETE_OBJECTS},
-    "versions": {"GET": "ListObjectVersions"},
+    "versions": {"GET": Operation.LIST_OBJECT_VERSIONS},
     "session": {"GET": "CreateSession"},
     "abac": _setting("BucketAbac"),
     "accelerate": _setting("BucketAccelerateConfiguration"),

@@ -85,7 +85,7 @@ async def test_buckets_are_listed_in_pages(any_site: Site) -> None:
         ("GET /missing?acl", (), None, (404, "NoSuchBucket")),
         ("PUT /missing?versioning", (), b"", (404, "NoSuchBucket")),
         ("GET /AB?acl", (), None, (400, "InvalidBucketName")),
-        (f"GET /{BUCKET}?acl", (), None, (501, "NotImplemented")),
+        (f"PUT /{BUCKET}?acl", (), b"", (501, "NotImplemented")),
         (f"PUT /{BUCKET}?versioning", (), b"", (501, "NotImplemented")),
         (f"POST /{BUCKET}", (), b"", (501, "NotImplemented")),
         ("POST /", (), b"", (405, "MethodNotAllowed")),

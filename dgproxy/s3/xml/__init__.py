@@ -12,6 +12,7 @@ from dgproxy.s3.xml.listings import (
     UploadEntry,
     render_list_buckets,
     render_list_multipart_uploads,
+    render_list_object_versions,
     render_list_objects,
     render_list_parts,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "render_error",
     "render_list_buckets",
     "render_list_multipart_uploads",
+    "render_list_object_versions",
     "render_list_objects",
     "render_list_parts",
     "render_location",

@@ -19,6 +19,7 @@ from dgproxy.s3.checksums import Algorithm, Checksum, ChecksumType
 
 __all__ = [
     "HEAD",
+    "OWNER_FIELDS",
     "checksum_kind_tags",
     "checksum_tags",
     "common_prefix_tags",
@@ -34,6 +35,9 @@ __all__ = [
 
 HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+# There is one owner of everything. S3's canonical user ids are 64 hex digits.
+OWNER_FIELDS: Final = f"<ID>{'de17a911de5' + '0' * 53}</ID><DisplayName>deltaglider_proxy</DisplayName>"
 
 # XML 1.0, section 2.2, read the other way round; and what would be lost or misread as plain text: markup, and
 # line ends, which a parser normalises.

@@ -13,6 +13,7 @@ from dgproxy.s3 import listing
 from dgproxy.s3.checksums import Algorithm, Checksum, ChecksumType
 from dgproxy.s3.dates import iso8601
 from dgproxy.s3.xml.elements import (
+    OWNER_FIELDS,
     checksum_kind_tags,
     checksum_tags,
     common_prefix_tags,
@@ -31,15 +32,14 @@ __all__ = [
     "UploadEntry",
     "render_list_buckets",
     "render_list_multipart_uploads",
+    "render_list_object_versions",
     "render_list_objects",
     "render_list_parts",
 ]
 
 _STORAGE_CLASS: Final = "<StorageClass>STANDARD</StorageClass>"
-# There is one owner of everything. S3's canonical user ids are 64 hex digits.
-_OWNER_FIELDS: Final = f"<ID>{'de17a911de5' + '0' * 53}</ID><DisplayName>deltaglider_proxy</DisplayName>"
-_OWNER: Final = f"<Owner>{_OWNER_FIELDS}</Owner>"
-_INITIATOR: Final = f"<Initiator>{_OWNER_FIELDS}</Initiator>"
+_OWNER: Final = f"<Owner>{OWNER_FIELDS}</Owner>"
+_INITIATOR: Final = f"<Initiator>{OWNER_FIELDS}</Initiator>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +150,42 @@ def _object(entry: ObjectEntry, owner: str, url: bool) -> str:
     return (
         f"<Contents>{name_tag('Key', entry.key, url)}<LastModified>{iso8601(entry.modified)}</LastModified>"
         f"{etag_tag(entry.etag)}{checksum}<Size>{entry.size}</Size>{owner}{_STORAGE_CLASS}</Contents>"
+    )
+
+
+def render_list_object_versions(
+    bucket: str,
+    asked: listing.ListObjectVersions,
+    objects: Sequence[ObjectEntry],
+    prefixes: Sequence[str],
+    *,
+    last: str | None,
+) -> bytes:
+    """Render ListVersionsResult of a bucket that never was versioned: each object's one version is `null`."""
+    url = asked.url
+    following = ""
+    if last is not None and asked.max_keys:
+        # A page that ends with a common prefix goes on behind it: then there is no version to name.
+        version = "" if prefixes and prefixes[-1] == last else tag("NextVersionIdMarker", "null")
+        following = name_tag("NextKeyMarker", last, url) + version
+    return document(
+        "ListVersionsResult",
+        tag("Name", bucket),
+        name_tag("Prefix", asked.prefix, url),
+        name_tag("KeyMarker", asked.key_marker, url),
+        tag("VersionIdMarker", asked.version_id_marker),
+        following,
+        tag("MaxKeys", str(asked.max_keys)),
+        name_tag("Delimiter", asked.delimiter, url) if asked.delimiter else "",
+        encoding_type_tag(url),
+        truncated_tag(bool(following)),
+        *(
+            f"<Version>{name_tag('Key', entry.key, url)}<VersionId>null</VersionId><IsLatest>true</IsLatest>"
+            f"<LastModified>{iso8601(entry.modified)}</LastModified>{etag_tag(entry.etag)}"
+            f"<Size>{entry.size}</Size>{_OWNER}{_STORAGE_CLASS}</Version>"
+            for entry in objects
+        ),
+        common_prefix_tags(prefixes, url),
     )
 
 

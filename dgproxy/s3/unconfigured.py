@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What S3 answers who reads a setting that nobody has made: the probes of clients and management tools.
+
+Every answer here is the truth about a server without the feature: a bucket that never was versioned, locked,
+tagged or encrypted, and objects that belong to one owner and nobody else. Making a setting is NotImplemented
+(`operation`). A setting this server does keep has no place here.
+
+Documents and codes: Amazon S3 API Reference, page of each operation and "Error responses".
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from dgproxy.s3.errors import S3Error
+from dgproxy.s3.operation import Operation
+from dgproxy.s3.xml.elements import OWNER_FIELDS, document
+
+__all__ = ["OPERATIONS", "answer"]
+
+_OWNED: Final = document(
+    "AccessControlPolicy",
+    f"<Owner>{OWNER_FIELDS}</Owner><AccessControlList><Grant>"
+    '<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">'
+    f"{OWNER_FIELDS}</Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList>",
+)
+
+#: The document, or the code of the refusal.
+_ANSWERS: Final[Mapping[Operation, bytes | str]] = {
+    Operation.GET_BUCKET_VERSIONING: document("VersioningConfiguration"),
+    Operation.GET_BUCKET_ACL: _OWNED,
+    Operation.GET_BUCKET_POLICY: "NoSuchBucketPolicy",
+    Operation.GET_BUCKET_POLICY_STATUS: "NoSuchBucketPolicy",
+    Operation.GET_BUCKET_ENCRYPTION: "ServerSideEncryptionConfigurationNotFoundError",
+    Operation.GET_BUCKET_LIFECYCLE_CONFIGURATION: "NoSuchLifecycleConfiguration",
+    Operation.GET_OBJECT_LOCK_CONFIGURATION: "ObjectLockConfigurationNotFoundError",
+    Operation.GET_BUCKET_TAGGING: "NoSuchTagSet",
+    Operation.GET_BUCKET_CORS: "NoSuchCORSConfiguration",
+    Operation.GET_BUCKET_WEBSITE: "NoSuchWebsiteConfiguration",
+    Operation.GET_BUCKET_REPLICATION: "ReplicationConfigurationNotFoundError",
+    Operation.GET_BUCKET_LOGGING: document("BucketLoggingStatus"),
+    Operation.GET_BUCKET_NOTIFICATION_CONFIGURATION: document("NotificationConfiguration"),
+    Operation.GET_BUCKET_REQUEST_PAYMENT: document(
+        "RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>"
+    ),
+    Operation.GET_BUCKET_ACCELERATE_CONFIGURATION: document("AccelerateConfiguration"),
+    Operation.GET_BUCKET_OWNERSHIP_CONTROLS: "OwnershipControlsNotFoundError",
+    Operation.GET_PUBLIC_ACCESS_BLOCK: "NoSuchPublicAccessBlockConfiguration",
+    Operation.GET_OBJECT_ACL: _OWNED,
+}
+
+#: Those that `answer` knows.
+OPERATIONS: Final = frozenset(_ANSWERS)
+
+
+def answer(operation: Operation, bucket: str) -> bytes:
+    """Give the document of one of `OPERATIONS`, for a bucket or object that exists. Raises S3Error."""
+    found = _ANSWERS[operation]
+    if isinstance(found, str):
+        raise S3Error(found, extra={"BucketName": bucket})
+    return found
