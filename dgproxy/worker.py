@@ -35,7 +35,7 @@ Serve = Callable[
     [Settings, list[socket.socket], list[socket.socket], Callable[[], None], asyncio.Event], Awaitable[None]
 ]
 
-#: Seconds a worker has when the server is stopped: 30 for the requests under way (`app`), the rest for leaving.
+#: Seconds a worker has when the server is stopped: 30 for requests under way (`app`), the rest for leaving.
 GRACE: Final = 33.0
 
 #: What a supervisor sends. Signals of their own, because SIGINT and SIGTERM often reach the whole process

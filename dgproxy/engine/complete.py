@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from dgproxy.engine import multipart
+from dgproxy.engine import deltaspace, keys, multipart
 from dgproxy.engine.body import Digests
 from dgproxy.engine.commit import Allow, anything, check, commit
 from dgproxy.engine.context import Engine
@@ -144,8 +144,9 @@ async def _commit(engine: Engine, bucket: str, manifest: Manifest, allow: Allow)
     await check(engine, bucket, manifest.key, allow)
     await _require_blobs(engine, bucket, manifest)
     eligible = engine.policy.eligible(manifest.key)
-    if worth_taking_again(manifest.extents, manifest.size, eligible=eligible):
-        return await _commit_again(engine, bucket, manifest, allow)
+    offered = await deltaspace.offered(engine.backend, bucket, keys.space_of(manifest.key))
+    if worth_taking_again(manifest.extents, manifest.size, eligible=eligible, offered=len(offered)):
+        return await _commit_again(engine, bucket, manifest, allow, fits_none=bool(offered))
     await commit(engine, bucket, manifest, allow)
     return manifest
 
@@ -166,15 +167,15 @@ async def _require_blobs(engine: Engine, bucket: str, manifest: Manifest) -> Non
             ) from error
 
 
-async def _commit_again(engine: Engine, bucket: str, manifest: Manifest, allow: Allow) -> Manifest:
+async def _commit_again(
+    engine: Engine, bucket: str, manifest: Manifest, allow: Allow, *, fits_none: bool
+) -> Manifest:
     """Take the parts' bytes in as one body and commit that instead."""
     async with AsyncExitStack() as stack:
         reading = await open_manifest(engine, stack, bucket, manifest, 0, manifest.size, to_store=True)
-        limit = engine.policy.object_limit()
-        body = _Joined(reading)
-        taken = await stack.enter_async_context(
-            take(engine, bucket, manifest.key, body, whole_object=True, limit=limit)
-        )
+        body, limit = _Joined(reading), engine.policy.object_limit()
+        taking = take(engine, bucket, manifest.key, body, whole_object=True, limit=limit, fits_none=fits_none)
+        taken = await stack.enter_async_context(taking)
         extents = () if taken.extent is None else (taken.extent,)
         whole = msgspec.structs.replace(
             manifest,

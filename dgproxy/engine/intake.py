@@ -7,7 +7,7 @@ says `keep`; leaving the block without that removes it, whatever the reason. No 
 here: what arrived becomes an object in `engine.commit`.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.incoming import Incoming
 from dgproxy.engine.manifest import Extent, Reference
-from dgproxy.engine.policy import INLINE_LIMIT, memory_for
+from dgproxy.engine.policy import INLINE_LIMIT, OFFERED_REFERENCES, memory_for
 from dgproxy.engine.staging import Staging
 
 _log = structlog.get_logger(__name__)
@@ -54,10 +54,21 @@ class _Arrival:
     incoming: Incoming
     first: memoryview
 
-    def staging(self) -> Staging:
-        return Staging(self.engine, self.bucket, self.key, self.body.size)
+    def staging(self, *, founds: bool) -> Staging:
+        return Staging(self.engine, self.bucket, self.key, self.body.size, founds=founds)
 
-    async def store(self, staging: Staging) -> Digests:
+    async def taken(self, staging: Staging, chosen: tuple[Reference, SourceIndex] | None) -> Taken:
+        """Store the body against the chosen reference, or whole, and ask its sender whether it is right."""
+        if chosen is None:
+            await staging.begin_whole()
+        else:
+            await staging.begin_delta(*chosen)
+        digests = await self._store(staging)
+        checksums = self.body.verify(digests)
+        extent, pins = await staging.finish(digests.sha256.hex())
+        return Taken(digests, checksums, staging.keep, extent=extent, pins=pins)
+
+    async def _store(self, staging: Staging) -> Digests:
         """Send every window through: one in work while the next one fills."""
         async with Ahead[None]() as work:
             window = self.first
@@ -79,12 +90,20 @@ class _Arrival:
 
 @asynccontextmanager
 async def take(
-    engine: Engine, bucket: str, key: str, body: Body, *, whole_object: bool, limit: int
+    engine: Engine,
+    bucket: str,
+    key: str,
+    body: Body,
+    *,
+    whole_object: bool,
+    limit: int,
+    fits_none: bool = False,
 ) -> AsyncIterator[Taken]:
     """Store a body's bytes, at most `limit`, for `key`.
 
-    Only a `whole_object` may go inline or become a reference. Raises ObjectTooLarge, Overloaded, the storage
-    layer's errors, and whatever the body itself raises.
+    Only a `whole_object` may go inline or become a reference. `fits_none` says that no offered reference is
+    worth trying. Raises ObjectTooLarge, Overloaded, the storage layer's errors, and whatever the body itself
+    raises.
     """
     async with AsyncExitStack() as stack:
         if not body.memory_is_leased:
@@ -94,9 +113,11 @@ async def take(
         if whole_object and len(arrival.first) <= INLINE_LIMIT:
             yield _inline(arrival)
         elif engine.policy.eligible(key):
-            yield await stack.enter_async_context(_eligible(arrival, whole_object=whole_object))
+            taken = _eligible(arrival, whole_object=whole_object, fits_none=fits_none)
+            yield await stack.enter_async_context(taken)
         else:
-            yield await stack.enter_async_context(_raw(arrival))
+            staging = await stack.enter_async_context(arrival.staging(founds=False))
+            yield await arrival.taken(staging, None)
 
 
 def _inline(arrival: _Arrival) -> Taken:
@@ -108,63 +129,48 @@ def _inline(arrival: _Arrival) -> Taken:
 
 
 @asynccontextmanager
-async def _raw(arrival: _Arrival) -> AsyncIterator[Taken]:
-    """Stored whole, outside the deltaspace's references."""
-    async with arrival.staging() as staging:
-        await staging.begin_raw()
-        digests = await arrival.store(staging)
-        checksums = arrival.body.verify(digests)
-        yield Taken(digests, checksums, staging.keep, extent=await staging.finish())
+async def _eligible(arrival: _Arrival, *, whole_object: bool, fits_none: bool) -> AsyncIterator[Taken]:
+    """Part of the deltaspace: a delta where it fits a reference, else, while there is room, a reference.
 
-
-@asynccontextmanager
-async def _eligible(arrival: _Arrival, *, whole_object: bool) -> AsyncIterator[Taken]:
-    """Part of the deltaspace: a delta where a reference is offered, else the first reference itself."""
+    So neither the first upload nor any other decides about all that follow.
+    """
     engine, bucket, space = arrival.engine, arrival.bucket, keys.space_of(arrival.key)
     in_use: list[str] = []
     try:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(deltaspace.writing(engine.backend, bucket, space))
-            chosen = await _choose(engine, stack, bucket, space)
+            offered = await deltaspace.offered(engine.backend, bucket, space)
+            chosen = None if fits_none else await _choose(arrival, stack, offered)
             if chosen is not None:
                 in_use.append(chosen[0].id)
-            staging = await stack.enter_async_context(arrival.staging())
-            if chosen is None and whole_object:
-                reference_id = engine.new_id()
-                await staging.begin_reference(reference_id)
-                digests = await arrival.store(staging)
-                checksums = arrival.body.verify(digests)
-                extent, pin = await staging.finish_reference(reference_id, digests.sha256.hex())
-                yield Taken(digests, checksums, staging.keep, extent=extent, pins=(pin,))
-                return
-            if chosen is None:
-                await staging.begin_raw()
-            else:
-                await staging.begin_delta(*chosen)
-            digests = await arrival.store(staging)
-            checksums = arrival.body.verify(digests)
-            yield Taken(digests, checksums, staging.keep, extent=await staging.finish())
+            founds = whole_object and (chosen is None or len(offered) < OFFERED_REFERENCES)
+            staging = await stack.enter_async_context(arrival.staging(founds=founds))
+            yield await arrival.taken(staging, chosen)
     finally:
         # While the deltaspace's lock was held here, others may have had to leave references behind.
         await discard_blobs(engine, bucket, (), {space: in_use})
 
 
 async def _choose(
-    engine: Engine, stack: AsyncExitStack, bucket: str, space: str
+    arrival: _Arrival, stack: AsyncExitStack, offered: Sequence[Reference]
 ) -> tuple[Reference, SourceIndex] | None:
-    """The reference to encode against, leased until the stack unwinds.
+    """The offered reference most like the first window, leased until the stack unwinds.
 
     A damaged or missing one is taken off the list, so that the next upload starts a sound one.
     """
-    for reference in await deltaspace.offered(engine.backend, bucket, space):
+    engine, bucket = arrival.engine, arrival.bucket
+    best: Reference | None = None
+    most = -1.0
+    for reference in offered:
         try:
-            return reference, await stack.enter_async_context(engine.references.indexed(bucket, reference))
+            async with engine.references.indexed(bucket, reference) as index:
+                similarity = await engine.workers.run(index.similarity, arrival.first)
         except ObjectDamaged as error:
-            _log.error(
-                "reference damaged; no longer offered",
-                bucket=bucket,
-                reference=reference.blob,
-                error=str(error),
-            )
-            await deltaspace.withdraw(engine.backend, bucket, space, reference.id)
-    return None
+            _log.error("reference damaged; no longer offered", bucket=bucket, error=str(error))
+            await deltaspace.withdraw(engine.backend, bucket, keys.space_of(arrival.key), reference.id)
+            continue
+        if similarity > most:
+            best, most = reference, similarity
+    if best is None:
+        return None
+    return best, await stack.enter_async_context(engine.references.indexed(bucket, best))

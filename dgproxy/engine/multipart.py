@@ -238,13 +238,14 @@ async def finish(
 
     What dies in between leaves garbage, no half upload.
     """
+    records = await _all_keys(engine, bucket, keys.parts(upload.id))
     await engine.backend.remove_record(bucket, keys.upload(upload.id))
     await _discard_parts(
         engine,
         bucket,
         upload.key,
         parts,
-        records=await _all_keys(engine, bucket, keys.parts(upload.id)),
+        records=records,
         kept=set() if result is None else result.own_blobs(),
     )
 

@@ -72,12 +72,13 @@ def storage_type(extents: Iterable[Extent]) -> Literal["delta", "direct"]:
     return "delta" if any(extent.codec == "vcdiff" for extent in extents) else "direct"
 
 
-def worth_taking_again(extents: Iterable[Extent], size: int, *, eligible: bool) -> bool:
+def worth_taking_again(extents: Iterable[Extent], size: int, *, eligible: bool, offered: int) -> bool:
     """Whether a completed upload's bytes should be taken in again as one body.
 
-    A tiny one then lives in its manifest. One of an eligible name that met no reference while its parts
-    arrived becomes the deltaspace's reference.
+    A tiny one then lives in its manifest. One of an eligible name of which no part fitted a reference becomes
+    one itself, while its deltaspace offers fewer than it may.
     """
     if size <= INLINE_LIMIT:
         return True
-    return eligible and size <= REFERENCE_LIMIT and storage_type(extents) == "direct"
+    may_be_offered = eligible and size <= REFERENCE_LIMIT and offered < OFFERED_REFERENCES
+    return may_be_offered and storage_type(extents) == "direct"

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The blob a body is written to: the writing half of `engine.intake`.
 
-Windows are added in order as raw bytes or as VCDIFF windows; a delta that can't meet the configured ratio
-becomes raw on the way. `finish` publishes. Leaving the block removes everything that was not kept: the
-staged, and the published that no record points to. It decides nothing about references and reads no records.
+Windows are added in order, as they are or as VCDIFF windows; a delta that can't meet the configured ratio is
+turned back into what it stands for. `finish` publishes. Leaving the block removes everything that was not
+kept: the staged, and the published that no record points to. Which reference is used and who may become one
+is decided in `engine.intake`; no records are read here.
 """
 
 import hashlib
@@ -23,13 +24,17 @@ _SMALL = 64 << 10
 
 
 class Staging:
-    """One body's blob: `async with`, then one `begin`, `add` for every window, one `finish`, `keep`."""
+    """One body's blob: `async with`, then one `begin`, `add` for every window, one `finish`, `keep`.
 
-    def __init__(self, engine: Engine, bucket: str, key: str, declared: int | None) -> None:
+    With `founds`, a body that ends up stored whole is a new reference of its deltaspace.
+    """
+
+    def __init__(self, engine: Engine, bucket: str, key: str, declared: int | None, *, founds: bool) -> None:
         self._engine = engine
         self._bucket = bucket
         self._key = key
         self._declared = declared
+        self._founds = founds
         self._stack = AsyncExitStack()
         self._published: set[str] = set()
         self._length = 0
@@ -38,6 +43,7 @@ class Staging:
         self._index: SourceIndex | None = None
         self._writer: BlobWriter
         self._blob = ""
+        self._blob_id = ""
 
     async def __aenter__(self) -> Self:
         return self
@@ -50,20 +56,20 @@ class Staging:
         finally:
             await discard_blobs(self._engine, self._bucket, self._published, {})
 
-    async def begin_raw(self) -> None:
+    async def begin_whole(self) -> None:
         """Open a blob of plain bytes."""
         self._reference = self._index = None
-        await self._open(keys.raw(self._key, self._engine.new_id()))
+        self._blob_id = self._engine.new_id()
+        if self._founds:
+            await self._open(keys.reference(keys.space_of(self._key), self._blob_id))
+        else:
+            await self._open(keys.raw(self._key, self._blob_id))
 
     async def begin_delta(self, reference: Reference, index: SourceIndex) -> None:
         """Open a delta against `reference`; `index` stays valid until the block is left."""
         self._reference, self._index = reference, index
         await self._open(keys.delta(self._key, reference.id, self._engine.new_id()))
         await self._writer.append(FILE_HEADER)
-
-    async def begin_reference(self, reference_id: str) -> None:
-        """Open a new reference; ends with `finish_reference`."""
-        await self._open(keys.reference(keys.space_of(self._key), reference_id))
 
     async def add(self, window: memoryview) -> None:
         """Hash, encode and append one window."""
@@ -75,14 +81,30 @@ class Staging:
         self._length += len(window)
         await self._writer.append(stored)
         if self._index is not None and self._engine.policy.hopeless(self._writer.size, self._declared):
-            await self._turn_raw(self._index)
+            await self._turn_whole(self._index)
 
-    async def finish(self) -> Extent:
-        """Publish what was added; a delta that turned out too large becomes raw first."""
+    async def finish(self, sha256: str) -> tuple[Extent, tuple[str, ...]]:
+        """Publish what was added, whose SHA-256 (hex) this is; a delta that became too large is turned first.
+
+        Returns the extent, and the pins it holds: one when it is a new reference. A reference is published
+        before its first pin, so a pin without its reference is never seen.
+        """
         policy = self._engine.policy
         if self._index is not None and not policy.keeps_delta(self._writer.size, self._length):
-            await self._turn_raw(self._index)
+            await self._turn_whole(self._index)
         await self._publish()
+        is_reference = self._index is None and self._founds
+        if is_reference:
+            self._reference = Reference(self._blob_id, self._blob, self._length, sha256)
+        extent = self._extent()
+        if not is_reference:
+            return extent, ()
+        pin = keys.pin(self._key, self._blob_id, self._engine.new_id())
+        await self._open(pin)
+        await self._publish()
+        return extent, (pin,)
+
+    def _extent(self) -> Extent:
         return Extent(
             blob=self._blob,
             codec="raw" if self._index is None else "vcdiff",
@@ -91,15 +113,6 @@ class Staging:
             windows=tuple(self._windows),
             reference=self._reference,
         )
-
-    async def finish_reference(self, reference_id: str, sha256: str) -> tuple[Extent, str]:
-        """Publish a new reference, then its first pin: a pin without its reference is never seen."""
-        self._reference = Reference(reference_id, self._blob, self._length, sha256)
-        extent = await self.finish()
-        pin = keys.pin(self._key, reference_id, self._engine.new_id())
-        await self._open(pin)
-        await self._publish()
-        return extent, pin
 
     def keep(self) -> None:
         """A durable record points to what was published: leave it."""
@@ -115,11 +128,11 @@ class Staging:
         self._published.add(self._blob)
         await self._writer.publish()
 
-    async def _turn_raw(self, index: SourceIndex) -> None:
+    async def _turn_whole(self, index: SourceIndex) -> None:
         """Give up on the delta: write the windows so far as they were, and the rest as it comes."""
         delta, encoded = self._blob, self._windows
         await self._publish()
-        await self.begin_raw()
+        await self.begin_whole()
         self._windows = []
         async with self._engine.backend.open_blob(self._bucket, delta) as blob:
             for window in encoded:

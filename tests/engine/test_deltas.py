@@ -70,13 +70,31 @@ async def test_deltaspaces_are_apart(world: World) -> None:
 
 @pytest.mark.parametrize("declared", [True, False])
 @pytest.mark.parametrize("size", [SIZE, WINDOW, 2 * WINDOW + 77])
-async def test_dissimilar_bytes_are_stored_raw(world: World, size: int, *, declared: bool) -> None:
-    await world.put("s/v0.zip", version(size, 0))
-    data = noise(size, 5)
-    manifest = await world.put("s/odd.zip", Sent(data, declared=size if declared else None))
+async def test_dissimilar_bytes_found_a_reference_while_there_is_room(
+    world: World, size: int, *, declared: bool
+) -> None:
+    for number in range(OFFERED_REFERENCES):
+        data = noise(size, number)
+        manifest = await world.put(f"s/{number}.zip", Sent(data, declared=size if declared else None))
+        (reference,) = manifest.references()
+        assert (manifest.storage, manifest.stored, len(manifest.pins)) == ("direct", size, 1)
+        assert reference in await offered(world)
+        assert await world.decode_stored(manifest) == data
+    odd = noise(size, 99)
+    manifest = await world.put("s/odd.zip", Sent(odd, declared=size if declared else None))
     assert (manifest.storage, manifest.references(), manifest.stored) == ("direct", set(), size)
-    assert await world.decode_stored(manifest) == data
-    await world.assert_object("s/odd.zip", data)
+    await world.assert_object("s/odd.zip", odd)
+    await world.assert_exact()
+
+
+async def test_an_odd_first_upload_spoils_nothing(world: World) -> None:
+    """Each version is encoded against the reference it is like, whichever came first."""
+    await world.put("s/odd.zip", noise(SIZE, 7))
+    founder = await world.put("s/v0.zip", version(SIZE, 0))
+    for number in range(1, 4):
+        manifest = await world.put(f"s/v{number}.zip", version(SIZE, number))
+        assert (manifest.storage, manifest.references()) == ("delta", founder.references())
+        await world.assert_object(f"s/v{number}.zip", version(SIZE, number))
     await world.assert_exact()
 
 

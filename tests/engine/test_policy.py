@@ -10,6 +10,7 @@ from dgproxy.engine.policy import (
     INLINE_LIMIT,
     MAX_OBJECT,
     MAX_PUT,
+    OFFERED_REFERENCES,
     REFERENCE_LIMIT,
     Policy,
     memory_for,
@@ -84,15 +85,17 @@ def test_one_delta_makes_a_delta() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "codec", "eligible", "again"),
+    ("size", "codec", "eligible", "offered", "again"),
     [
-        (INLINE_LIMIT, "raw", False, True),
-        (INLINE_LIMIT + 1, "raw", False, False),
-        (INLINE_LIMIT + 1, "raw", True, True),
-        (INLINE_LIMIT + 1, "vcdiff", True, False),
-        (REFERENCE_LIMIT, "raw", True, True),
-        (REFERENCE_LIMIT + 1, "raw", True, False),
+        (INLINE_LIMIT, "raw", False, 0, True),
+        (INLINE_LIMIT + 1, "raw", False, 0, False),
+        (INLINE_LIMIT + 1, "raw", True, 0, True),
+        (INLINE_LIMIT + 1, "raw", True, OFFERED_REFERENCES - 1, True),
+        (INLINE_LIMIT + 1, "raw", True, OFFERED_REFERENCES, False),
+        (INLINE_LIMIT + 1, "vcdiff", True, 0, False),
+        (REFERENCE_LIMIT, "raw", True, 0, True),
+        (REFERENCE_LIMIT + 1, "raw", True, 0, False),
     ],
 )
-def test_worth_taking_again(size: int, codec: Codec, *, eligible: bool, again: bool) -> None:
-    assert worth_taking_again([extent(codec)], size, eligible=eligible) is again
+def test_worth_taking_again(size: int, codec: Codec, offered: int, *, eligible: bool, again: bool) -> None:
+    assert worth_taking_again([extent(codec)], size, eligible=eligible, offered=offered) is again
