@@ -64,7 +64,7 @@ async def hold(backend: FilesystemBackend) -> None:
 async def objects(backend: FilesystemBackend) -> None:
     """Put an object into a bucket that another process keeps deleting: while it is there, the bucket is."""
     written = 0
-    while written < 100:
+    while written < 150:
         try:
             await backend.write_record("bucket", "objects/a/b", b"x")
         except BucketNotFound:
@@ -78,7 +78,7 @@ async def objects(backend: FilesystemBackend) -> None:
 async def buckets(backend: FilesystemBackend) -> None:
     """Delete and create a bucket in which another process puts objects."""
     deleted = 0
-    while deleted < 100:
+    while deleted < 150:
         try:
             await backend.delete_bucket("bucket")
         except BucketNotEmpty:

@@ -81,7 +81,7 @@ async def test_writers_and_deleters_of_a_bucket(backend: FilesystemBackend, tmp_
     said = await asyncio.to_thread(
         run_together, ("objects", tmp_path / "data"), ("buckets", tmp_path / "data")
     )
-    assert said == ["100\n", "100\n"]
+    assert said == ["150\n", "150\n"]
 
 
 async def test_a_lock_dies_with_its_process(backend: FilesystemBackend, tmp_path: Path) -> None:

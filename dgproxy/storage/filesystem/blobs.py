@@ -13,7 +13,7 @@ import os
 from contextlib import suppress
 
 from dgproxy.storage.backend import Buffer, Damaged, RecordNotFound, StorageError
-from dgproxy.storage.filesystem.durable import Disk, Staged
+from dgproxy.storage.filesystem.durable import Disk, RootNotFound, Staged
 from dgproxy.storage.filesystem.layout import Layout
 from dgproxy.storage.filesystem.oserrors import about
 from dgproxy.storage.filesystem.threads import IOThreads
@@ -74,9 +74,8 @@ class StagedBlob:
         staged.finish()
         try:
             self._disk.place(staged, self._at.path, self._at.root)
-        except FileNotFoundError:
-            self._layout.require(self._bucket)
-            raise
+        except RootNotFound as error:
+            raise self._layout.not_found(self._bucket) from error
         self._placed = True
         self._disk.settle(self._at.directory, self._at.root)
 

@@ -20,6 +20,7 @@ from dgproxy.storage.filesystem.locks import Kind, Lock, LockFile
 from dgproxy.storage.filesystem.trees import has_file, remove_tree
 
 _RECORD: Final = b"bucket.json"
+_ATTEMPTS: Final = 3
 
 
 class Buckets:
@@ -48,7 +49,7 @@ class Buckets:
             try:
                 garbage = self._disk.take_away(root)
             except FileNotFoundError as error:
-                raise BucketNotFound(f"no bucket {bucket!r}") from error
+                raise self._layout.not_found(bucket) from error
         self._disk.settle(self._layout.buckets, self._layout.buckets)
         with suppress(OSError):  # the bucket is gone; what is left of it goes at the next start
             remove_tree(garbage)
@@ -57,17 +58,22 @@ class Buckets:
         """Raises BucketNotFound; Damaged when the bucket is there, but not what it should say."""
         path = os.path.join(self._layout.bucket(bucket), _RECORD)
         try:
-            with open(path, "rb") as file:
-                record = json.load(file)
-        except FileNotFoundError as error:
-            self._layout.require(bucket)
-            raise Damaged(f"{os.fsdecode(path)} is missing") from error
+            record = json.loads(self._read(bucket, path))
         except ValueError as error:
             raise Damaged(f"{os.fsdecode(path)} is not JSON") from error
         match record:
             case {"format": 1, "created": int(created)}:
                 return Bucket(bucket, created)
         raise Damaged(f"{os.fsdecode(path)} does not say what a bucket's record says")
+
+    def _read(self, bucket: str, path: bytes) -> bytes:
+        for _ in range(_ATTEMPTS):
+            try:
+                with open(path, "rb") as file:
+                    return file.read()
+            except FileNotFoundError:
+                self._layout.require(bucket)  # when it is there it was, perhaps, deleted and created since
+        raise Damaged(f"{os.fsdecode(path)} is missing")
 
     def list_all(self) -> list[Bucket]:
         """All, by name."""

@@ -47,7 +47,7 @@ _Stamp = tuple[int, int] | None
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """The sorted texts of a directory from `start` on, the one that `start` lies below included."""
+    """The sorted texts of a directory from `start` on, the directory that `start` is below included."""
 
     start: str
     texts: list[str]
@@ -70,13 +70,10 @@ class Directories:
         self._room = _ROOM
 
     def walk(self, path: bytes, *, engines: bool, start: str = "") -> Iterator[str]:
-        """The texts of a directory's entries, sorted, from `start` on.
-
-        Before them the text that `start` begins with, if there is one: `start` may be below that entry.
-        """
+        """The texts of a directory's entries, sorted, from `start` or the directory it is below on."""
         chunk = self._chunk(path, start, engines=engines)
         first = bisect_left(chunk.texts, start)
-        if first and start.startswith(chunk.texts[first - 1]):
+        if first and _is_below(start, chunk.texts[first - 1], engines=engines):
             first -= 1
         while True:
             yield from islice(chunk.texts, first, None)
@@ -124,7 +121,7 @@ def texts_of(path: bytes, *, engines: bool) -> Iterator[str]:
 
 def _read(path: bytes, start: str, *, engines: bool) -> _Chunk:
     def wanted(text: str) -> bool:
-        return text >= start or (start.startswith(text) and keymap.encode_entry(text, engines=engines)[1])
+        return text >= start or _is_below(start, text, engines=engines)
 
     seen: set[str] = set()
     for look in range(_LOOKS):
@@ -133,6 +130,11 @@ def _read(path: bytes, start: str, *, engines: bool) -> _Chunk:
         if stamp == _stamp(path) and (stamp is None or began - stamp[1] > _TICK):
             return _Chunk(start, sorted(seen)[:_CHUNK], stamp if look == 0 else None)
     return _Chunk(start, sorted(seen)[:_CHUNK], None)
+
+
+def _is_below(start: str, text: str, *, engines: bool) -> bool:
+    """Whether a text is a directory's, and another the beginning of keys below it."""
+    return start.startswith(text) and keymap.encode_entry(text, engines=engines)[1]
 
 
 def _stamp(path: bytes) -> _Stamp:

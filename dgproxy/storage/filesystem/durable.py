@@ -38,6 +38,10 @@ _DIRECTORY_MODE: Final = 0o750
 _ATTEMPTS: Final = 1000
 
 
+class RootNotFound(Exception):
+    """The directory below which a file was to be placed is not there."""
+
+
 class Staged:
     """A file being written in staging. `discard` ends it, whatever became of it."""
 
@@ -98,7 +102,7 @@ class Disk:
     def place(self, staged: Staged, path: bytes, root: bytes) -> None:
         """Give a finished file its name below the directory `root`, in place of the file that has it.
 
-        Makes the directories between; `root` itself never: without it FileNotFoundError is raised.
+        Makes the directories between, but never `root` itself. Raises RootNotFound.
         """
         for _ in range(_ATTEMPTS):
             with suppress(FileNotFoundError):
@@ -192,14 +196,20 @@ class Disk:
 
     @staticmethod
     def _make_directories(directory: bytes, root: bytes) -> None:
+        """Make what is missing, as far as others do not remove it meanwhile. Raises RootNotFound."""
         for level in _levels(directory, root):
             try:
                 os.mkdir(level, _DIRECTORY_MODE | stat.S_ISVTX)
             except FileExistsError:
-                pass
+                continue
             except FileNotFoundError:
-                os.stat(root)  # gone: nothing to make directories in
-                return  # a parent was pruned just now: the caller tries again
+                break
+        else:
+            return
+        try:
+            os.stat(root)
+        except FileNotFoundError as error:
+            raise RootNotFound from error
 
     @staticmethod
     def _new_directories(directory: bytes, root: bytes) -> list[bytes]:

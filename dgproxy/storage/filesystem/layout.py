@@ -80,12 +80,19 @@ class Layout:
         return os.path.join(self.bucket(bucket), keymap.encode_directory(prefix).encode())
 
     def require(self, bucket: str) -> None:
-        """Raise BucketNotFound when that is certain: a data directory that is gone holds no answer."""
+        """Raises BucketNotFound."""
         try:
             os.stat(self.bucket(bucket))
         except FileNotFoundError as error:
-            os.stat(self.buckets)
-            raise BucketNotFound(f"no bucket {bucket!r}") from error
+            raise self.not_found(bucket) from error
+
+    def not_found(self, bucket: str) -> BucketNotFound:
+        """The error for a bucket whose directory is not there.
+
+        Raises OSError when the directory of buckets is not there either: an unmounted disk is not empty.
+        """
+        os.stat(self.buckets)
+        return BucketNotFound(f"no bucket {bucket!r}")
 
     def disk(self, *, strict: bool) -> Disk:
         """The door to this directory."""

@@ -96,7 +96,7 @@ class Lister:
             if past is not None and (directory.text + text).startswith(past):
                 continue
             entry, is_directory = directory.below(text)
-            if not is_directory and not (entry.text.startswith(prefix) and entry.text > after):
+            if not is_directory and entry.text == after:
                 continue
             common = group(entry.text)
             if common is not None and not after.startswith(entry.text):
@@ -117,7 +117,7 @@ class Lister:
         return _Directory(text, self._layout.directory(bucket, text))
 
     def _walk(self, directory: _Directory, prefix: str, after: str) -> Iterator[str]:
-        """The texts below which keys can be in the listing; the first may be a file's that is not in it."""
+        """The texts below which keys can be in the listing; the first may be that of `after` itself."""
         inside, past = prefix[len(directory.text) :], ""
         if after.startswith(directory.text):
             past = after[len(directory.text) :]

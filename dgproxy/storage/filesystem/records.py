@@ -15,7 +15,6 @@ What is not here: directories, fsync and rename (`durable`), and what a record s
 import os
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from hashlib import blake2b
 from typing import Final
 
@@ -27,7 +26,7 @@ from dgproxy.storage.backend import (
     RecordNotFound,
     VersionConflict,
 )
-from dgproxy.storage.filesystem.durable import Disk
+from dgproxy.storage.filesystem.durable import Disk, RootNotFound
 from dgproxy.storage.filesystem.layout import Layout, Location
 from dgproxy.storage.filesystem.locks import Kind, Lock, LockFile
 from dgproxy.storage.filesystem.oserrors import about
@@ -72,12 +71,13 @@ class Records:
             staged.finish()
             # delete_bucket takes the bucket's lock exclusively, so that no record appears while it looks
             with self._locks.held(Lock(Kind.BUCKET, bucket, shared=True), Lock(Kind.KEY, bucket, key)):
-                if expect is not None:
-                    self._check(bucket, key, at, expect)
+                if expect is not None and (version := _current_version(at)) != expect:
+                    if version == ABSENT:
+                        self._layout.require(bucket)
+                    raise _conflict(bucket, key, version, expect)
                 self._disk.place(staged, at.path, at.root)
-        except FileNotFoundError:
-            self._layout.require(bucket)
-            raise
+        except RootNotFound as error:
+            raise self._layout.not_found(bucket) from error
         finally:
             staged.discard()
         self._disk.settle(at.directory, at.root)
@@ -87,8 +87,8 @@ class Records:
         """See the contract."""
         at = self._layout.locate(bucket, key)
         with self._locks.held(Lock(Kind.KEY, bucket, key)):
-            if expect is not None and os.path.lexists(at.path):
-                self._check(bucket, key, at, expect)
+            if expect is not None and (version := _current_version(at)) not in (expect, ABSENT):
+                raise _conflict(bucket, key, version, expect)
             try:
                 self._disk.remove(at.path)
             except FileNotFoundError as error:
@@ -96,15 +96,6 @@ class Records:
                 raise RecordNotFound(f"no {key!r} in bucket {bucket!r}") from error
         self._disk.prune(at.directory, at.room)
         self._disk.settle(at.directory, at.root)
-
-    def _check(self, bucket: str, key: str, at: Location, expect: str) -> None:
-        version = ABSENT
-        with suppress(FileNotFoundError):
-            version = version_of(_read(at.path)[0])
-        if version == ABSENT:
-            self._layout.require(bucket)
-        if version != expect:
-            raise VersionConflict(f"{key!r} in {bucket!r} is at version {version!r}, not {expect!r}")
 
 
 def version_of(data: Buffer) -> str:
@@ -117,6 +108,17 @@ def stamp_of(status: os.stat_result) -> str | None:
     if time.time_ns() - status.st_mtime_ns < _YOUNG:
         return None
     return f"{status.st_ino}:{status.st_mtime_ns}:{status.st_size}"
+
+
+def _current_version(at: Location) -> str:
+    try:
+        return version_of(_read(at.path)[0])
+    except FileNotFoundError:
+        return ABSENT
+
+
+def _conflict(bucket: str, key: str, version: str, expect: str) -> VersionConflict:
+    return VersionConflict(f"{key!r} in bucket {bucket!r} is at version {version!r}, not {expect!r}")
 
 
 def _read(path: bytes) -> tuple[bytes, os.stat_result]:
