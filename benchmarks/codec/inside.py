@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The codec inside a running process: `python -m benchmarks.codec.inside OLD NEW SCRATCH`.
+
+Prints JSON: bytes, and CPU seconds of each round, of two kinds of work on one thread.
+
+`files`: what the command does after its start: map the files, index, encode, write; map, decode, write.
+`memory`: what a server does with files it has mapped before: encode in windows of its size against an index
+that was saved and mapped again, decode from memory to memory.
+"""
+
+import filecmp
+import json
+import mmap
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dgproxy.codec import files, forms
+from dgproxy.codec.delta import WINDOW_SIZE, SourceIndex
+from dgproxy.codec.forms import Form
+from dgproxy.commands.paths import mapped
+
+ROUNDS = 5
+Result = TypeVar("Result")
+
+
+def timed(work: Callable[[], Result], rounds: int = ROUNDS) -> tuple[Result, list[float]]:
+    """A result, and the CPU seconds for each time it was made."""
+    took = []
+    for _ in range(rounds):
+        began = time.process_time()
+        result = work()
+        took.append(time.process_time() - began)
+    return result, took
+
+
+def from_files(old: Path, new: Path, scratch: Path, form: Form) -> dict[str, Any]:
+    """Like a process that reads and writes files, without the interpreter's start."""
+    delta, back = scratch / "inside.delta", scratch / "inside.back"
+
+    def encode() -> None:
+        source, target = mapped(old), mapped(new)
+        index = SourceIndex.build(source)
+        with delta.open("wb") as out:
+            out.writelines(files.encode(index, target, form))
+        index.close()
+
+    def decode() -> None:
+        with back.open("wb") as out:
+            out.writelines(files.decode(mapped(old), mapped(delta)))
+
+    _, encode_took = timed(encode)
+    _, decode_took = timed(decode)
+    if not filecmp.cmp(new, back, shallow=False):
+        raise RuntimeError(f"other bytes came back, form {form.name}")
+    size = delta.stat().st_size
+    delta.unlink()
+    back.unlink()
+    return {"bytes": size, "encode": encode_took, "decode": decode_took}
+
+
+def in_memory(index: SourceIndex, new: memoryview, form: Form) -> dict[str, Any]:
+    """Window by window, against an index that is there."""
+    begins = range(0, len(new), WINDOW_SIZE)
+    old = index.source
+    room = bytearray(WINDOW_SIZE)
+
+    def encode() -> list[bytes]:
+        return [forms.encode(index, new[at : at + WINDOW_SIZE], form, position=at) for at in begins]
+
+    def decode() -> None:
+        for at, window in zip(begins, stored, strict=True):
+            forms.decode(old, window, min(WINDOW_SIZE, len(new) - at), form, room)
+
+    stored, encode_took = timed(encode)
+    _, decode_took = timed(decode)
+    for at, window in zip(begins, stored, strict=True):
+        part = new[at : at + WINDOW_SIZE]
+        if forms.decode(old, window, len(part), form, room) != part:
+            raise RuntimeError(f"other bytes came back, form {form.name}")
+    return {"bytes": sum(map(len, stored)), "encode": encode_took, "decode": decode_took}
+
+
+def measure(old: Path, new: Path, scratch: Path) -> dict[str, Any]:
+    """All figures of one pair."""
+    found: dict[str, Any] = {
+        "files": {form.name.lower(): from_files(old, new, scratch, form) for form in Form}
+    }
+    source, target = mapped(old), mapped(new)
+    sum(source[::4096]), sum(target[::4096])  # every page is there
+    built, took = timed(lambda: SourceIndex.build(source, seed=1))
+    found["index"] = {"seconds": took, "bytes": built.nbytes}
+    with tempfile.TemporaryFile() as file:
+        file.write(built.image)
+        file.flush()
+        saved = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    index = SourceIndex.open(source, saved)
+    found["memory"] = {form.name.lower(): in_memory(index, target, form) for form in Form}
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(*map(Path, sys.argv[1:]))))
