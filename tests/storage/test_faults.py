@@ -4,6 +4,7 @@
 Where the kernel can be asked to fail for real, it is; for EIO the call that would return it is replaced.
 """
 
+import asyncio
 import errno
 import os
 import resource
@@ -138,6 +139,7 @@ async def test_a_read_only_disk(small_disk: Path) -> None:
 @pytest.mark.parametrize("call", ["write", "fsync", "rename"])
 async def test_what_failed_is_not_there(backend: FilesystemBackend, tmp_path: Path, call: str) -> None:
     await backend.write_record("bucket", "objects/a", b"old")
+    descriptors = await asyncio.to_thread(os.listdir, "/proc/self/fd")
     with failing(call, errno.EIO):
         for write in (
             backend.write_record("bucket", "objects/a", b"new"),
@@ -148,6 +150,7 @@ async def test_what_failed_is_not_there(backend: FilesystemBackend, tmp_path: Pa
             with pytest.raises(StorageError, match="Input/output error") as caught:
                 await write
             assert type(caught.value) is StorageError
+    assert len(await asyncio.to_thread(os.listdir, "/proc/self/fd")) == len(descriptors)
     assert staging(tmp_path / "data") == []
     assert (await backend.read_record("bucket", "objects/a")).data == b"old"
     assert await all_keys(backend, "bucket") == ["objects/a"]

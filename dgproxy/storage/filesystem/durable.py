@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The one door to the disk: nothing else stages, syncs, renames or removes.
+"""The one door to the disk: nothing else stages, syncs or renames.
 
 The order that makes a file whole from its first moment and durable before it counts:
 
@@ -119,6 +119,8 @@ class Disk:
         """
         while self._strict:
             try:
+                # the directory before the names on the way to it: if by the time of its sync another has taken
+                # its place, that one is new, and what makes its name durable makes the end of the old one so
                 self._sync(directory)
                 for new in self._new_directories(directory, root):
                     self._settle_name(new)
@@ -167,8 +169,12 @@ class Disk:
         try:
             for name, data in files.items():
                 file = Staged(os.path.join(made, name), strict=self._strict)
-                file.write(data)
-                file.finish()
+                try:
+                    file.write(data)
+                    file.finish()
+                except BaseException:
+                    file.discard()
+                    raise
             self.settle(made, made)
             os.rename(made, path)
         except BaseException as error:

@@ -37,7 +37,7 @@ _LONGEST_DATA_DIR: Final = 4096 - 1 - len("/buckets/") - 63 - len("/") - keymap.
 
 
 class Location(NamedTuple):
-    """Where a key's file is: its path, the bucket's directory, and the one below it that is never pruned."""
+    """Where a key's file is: its path, the directory that stays when all in it go, and the bucket's."""
 
     path: bytes
     room: bytes
@@ -122,7 +122,7 @@ def _create(layout: Layout) -> None:
     with suppress(FileExistsError):
         os.mkdir(layout.data_dir, 0o700)  # only this one: a path with more missing is rather a mistake
     name = os.fsdecode(layout.data_dir)
-    strangers = {name for name in os.listdir(name) if not name.startswith(".")} - _HARMLESS
+    strangers = {entry for entry in os.listdir(name) if not entry.startswith(".")} - _HARMLESS
     if strangers:
         raise StorageError(f"{name} has no file 'format', but {min(strangers)!r}: give an empty directory")
     if os.path.isdir(layout.buckets) and os.listdir(layout.buckets):
