@@ -33,7 +33,7 @@ class _PerThread(threading.local):
         self.compressor = lru_cache(maxsize=4)(
             lambda level: zstandard.ZstdCompressor(level=level, write_checksum=False)
         )
-        self.decompressor = zstandard.ZstdDecompressor(max_window_size=_STREAM_WINDOW_MAX)
+        self.decompressor = zstandard.ZstdDecompressor()
 
 
 _mine = _PerThread()
@@ -117,7 +117,8 @@ def content(frame: Bytes, limit: int) -> bytes:
 
 def stream(frame: memoryview) -> Iterator[bytes]:
     """What one frame of any length holds, in pieces of at most 1 MiB."""
-    reader = _mine.decompressor.stream_reader(frame)
+    # Not this thread's: others may be opened before the last piece is asked for.
+    reader = zstandard.ZstdDecompressor(max_window_size=_STREAM_WINDOW_MAX).stream_reader(frame)
     while True:
         try:
             piece = reader.read(_PIECE)

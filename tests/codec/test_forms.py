@@ -265,6 +265,14 @@ def test_only_windows_are_packed() -> None:
             forms.pack(wrong)
 
 
+def test_streams_may_be_interleaved() -> None:
+    contents = [noise(3 << 20, seed) for seed in range(3)]
+    streams = [frames.stream(memoryview(zstandard.compress(content))) for content in contents]
+    pieces = list(zip(*streams, strict=True))
+    assert len(pieces) == 3
+    assert [b"".join(each) for each in zip(*pieces, strict=True)] == contents
+
+
 # -- the outside of VCDIFF ---------------------------------------------------------------------------------
 
 
