@@ -51,10 +51,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     vcd_encoder *encoder = NULL;
     const uint8_t *window = NULL;
     size_t window_size = 0;
-    must(vcd_encoder_new(&encoder, index, index_size, source, source_size, 1));
+    must(vcd_encoder_new(&encoder, index, index_size, source, source_size, 1, VCD_FAST));
     vcd_form form = (vcd_form)((data[0] >> 3) % 3);
     vcd_form other = form == VCD_RESIDUAL ? VCD_PLAIN : VCD_RESIDUAL;
-    must(vcd_encode_window(encoder, form, data[0] >> 4, target, target_size, &window, &window_size));
+    must(vcd_encode_window(encoder, form, data[0] & 128 ? VCD_THOROUGH : VCD_FAST, data[0] & 15, target,
+                           target_size, &window, &window_size));
     uint8_t *copy = exactly(window, window_size);
     uint8_t *out = exactly(target, target_size);
     memset(out, 0, target_size);

@@ -41,23 +41,40 @@ static void test_adler32(const struct kernels *kernels) {
     }
 }
 
+static void check_same(const struct match_list *a, const struct match_list *b) {
+    CHECK(a->count == b->count);
+    for (size_t i = 0; i < a->count; i++) {
+        CHECK(a->items[i].kind == b->items[i].kind);
+        CHECK(a->items[i].from == b->items[i].from);
+        CHECK(a->items[i].start == b->items[i].start);
+        CHECK(a->items[i].length == b->items[i].length);
+    }
+}
+
 static void test_find_matches(const struct kernels *kernels) {
-    for (uint64_t seed = 0; seed < 1500; seed++) {
+    for (uint64_t seed = 0; seed < 1000; seed++) {
         struct pair pair = make_pair(seed, (size_t)1 << (4 + seed % 12), 4 + seed % 4);
         struct source_view view;
         CHECK(vcd_source_view_open(&view, pair.index, pair.index_size, pair.source, pair.source_size) ==
               VCD_OK);
         struct match_list expected = {NULL, 0, 0};
         struct match_list found = {NULL, 0, 0};
-        CHECK(portable()->find_matches(&view, pair.target, pair.target_size, seed, &expected) == VCD_OK);
-        CHECK(kernels->find_matches(&view, pair.target, pair.target_size, seed, &found) == VCD_OK);
-        CHECK(found.count == expected.count);
-        for (size_t i = 0; i < found.count; i++) {
-            CHECK(found.items[i].kind == expected.items[i].kind);
-            CHECK(found.items[i].from == expected.items[i].from);
-            CHECK(found.items[i].start == expected.items[i].start);
-            CHECK(found.items[i].length == expected.items[i].length);
-        }
+        vcd_level level = seed % 2 ? VCD_FAST : VCD_THOROUGH;
+        const uint8_t *target = pair.target;
+        size_t size = pair.target_size;
+        CHECK(portable()->find_matches(&view, target, size, seed, level, &expected) == VCD_OK);
+        CHECK(kernels->find_matches(&view, target, size, seed, level, &found) == VCD_OK);
+        check_same(&expected, &found);
+        struct match_list filled_expected = {NULL, 0, 0};
+        struct match_list filled = {NULL, 0, 0};
+        struct fill_tables *tables = take(sizeof *tables);
+        CHECK(portable()->fill_gaps(&view, target, size, seed, &expected, tables, &filled_expected) ==
+              VCD_OK);
+        CHECK(kernels->fill_gaps(&view, target, size, seed, &expected, tables, &filled) == VCD_OK);
+        check_same(&filled_expected, &filled);
+        free(tables);
+        free(filled_expected.items);
+        free(filled.items);
         free(expected.items);
         free(found.items);
         free_pair(&pair);

@@ -23,7 +23,7 @@ static struct bytes encode(const struct pair *pair, size_t window_size, size_t m
     const uint8_t *out = NULL;
     size_t out_size = 0;
     CHECK(vcd_encoder_new(&encoder, pair->index, pair->index_size, pair->source, pair->source_size,
-                          window_size) == VCD_OK);
+                          window_size, pair->target_size % 2 ? VCD_FAST : VCD_THOROUGH) == VCD_OK);
     for (size_t at = 0; at < pair->target_size;) {
         size_t size = random_below(state, most + 1);
         size = size < pair->target_size - at ? size : pair->target_size - at;

@@ -7,14 +7,14 @@ struct bytes {
     size_t size;
 };
 
-static struct bytes encode(const struct pair *pair, vcd_form form) {
+static struct bytes encode(const struct pair *pair, vcd_form form, vcd_level level) {
     vcd_encoder *encoder = NULL;
     const uint8_t *out = NULL;
     struct bytes window = {NULL, 0};
-    CHECK(vcd_encoder_new(&encoder, pair->index, pair->index_size, pair->source, pair->source_size, 1) ==
-          VCD_OK);
-    CHECK(vcd_encode_window(encoder, form, pair->source_size / 3, pair->target, pair->target_size, &out,
-                            &window.size) == VCD_OK);
+    CHECK(vcd_encoder_new(&encoder, pair->index, pair->index_size, pair->source, pair->source_size, 1,
+                          VCD_FAST) == VCD_OK);
+    CHECK(vcd_encode_window(encoder, form, level, pair->source_size / 3, pair->target, pair->target_size,
+                            &out, &window.size) == VCD_OK);
     window.data = exactly(out, window.size);
     vcd_encoder_free(encoder);
     return window;
@@ -45,7 +45,7 @@ static void test_round_trip(void) {
         struct bytes window[3];
         uint8_t *out = exactly(pair.target, pair.target_size);
         for (vcd_form form = VCD_PLAIN; form <= VCD_RESIDUAL; form++) {
-            window[form] = encode(&pair, form);
+            window[form] = encode(&pair, form, seed % 4 < 2 ? VCD_FAST : VCD_THOROUGH);
             memset(out, 0, pair.target_size);
             CHECK(decode(&pair, window[form], form, out) == VCD_OK);
             CHECK(memcmp(out, pair.target, pair.target_size) == 0);
@@ -66,7 +66,7 @@ static void test_damaged_window(void) {
     for (uint64_t seed = 0; seed < 300; seed++) {
         struct pair pair = make_pair(seed, 3000, 5);
         vcd_form form = seed % 2 ? VCD_RESIDUAL : VCD_PLAIN;
-        struct bytes window = encode(&pair, form);
+        struct bytes window = encode(&pair, form, seed % 4 < 2 ? VCD_FAST : VCD_THOROUGH);
         uint8_t *out = exactly(pair.target, pair.target_size);
         for (int round = 0; round < 200; round++) {
             struct bytes damaged = {exactly(window.data, window.size), window.size};
@@ -103,7 +103,7 @@ static void test_damaged_index(void) {
         for (size_t i = 0; i + 64 < pair.index_size; i++) {
             slots[i] = (uint8_t)(seed % 3 == 0 ? 0xff : next_random(&state));
         }
-        struct bytes window = encode(&pair, VCD_PLAIN);
+        struct bytes window = encode(&pair, VCD_PLAIN, VCD_THOROUGH);
         uint8_t *out = exactly(pair.target, pair.target_size);
         CHECK(decode(&pair, window, VCD_PLAIN, out) == VCD_OK);
         CHECK(memcmp(out, pair.target, pair.target_size) == 0);
@@ -129,8 +129,8 @@ static void test_arguments(void) {
     CHECK(vcd_index_stride(1 << 20, 5, 1 << 20) == 5);
     CHECK(vcd_index_stride(1 << 20, 5, 1 << 15) > 5);
     CHECK(vcd_index_stride(1 << 20, 5, 10) == 0);
-    CHECK(vcd_encoder_new(&encoder, NULL, 0, NULL, 0, 0) == VCD_E_ARGUMENT);
-    CHECK(vcd_encoder_new(&encoder, NULL, 0, NULL, 0, VCD_WINDOW_MAX + 1) == VCD_E_ARGUMENT);
+    CHECK(vcd_encoder_new(&encoder, NULL, 0, NULL, 0, 0, VCD_FAST) == VCD_E_ARGUMENT);
+    CHECK(vcd_encoder_new(&encoder, NULL, 0, NULL, 0, VCD_WINDOW_MAX + 1, VCD_FAST) == VCD_E_ARGUMENT);
     CHECK(strcmp(vcd_error_name(VCD_E_STRADDLE), "VCD_E_STRADDLE") == 0);
     CHECK(strcmp(vcd_error_name((vcd_error)999), "VCD_E_UNKNOWN") == 0);
 }

@@ -40,7 +40,10 @@ struct vcd_encoder {
     const struct kernels *kernels;
     struct source_view view;
     size_t window_size;
+    vcd_level level; /* of the stream */
     struct match_list matches;
+    struct match_list filled;   /* VCD_THOROUGH: the matches, and short ones between them */
+    struct fill_tables *tables; /* VCD_THOROUGH */
     struct buffer instructions;
     struct buffer addresses;
     struct buffer out;
@@ -244,7 +247,9 @@ static void plan_match(struct plan *plan, const struct match *match, uint32_t li
         put_run(plan, match->length);
         return;
     }
-    unsigned mode = put_address(plan, match->from - segment.offset, segment.length + match->start);
+    uint64_t address =
+        match->kind == MATCH_TARGET ? segment.length + match->from : match->from - segment.offset;
+    unsigned mode = put_address(plan, address, segment.length + match->start);
     if (!put_add_copy(plan, literal, match->length, mode)) {
         if (literal > 0) {
             put_add(plan, literal);
@@ -342,12 +347,31 @@ static uint8_t *put_data(uint8_t *out, const struct vcd_encoder *encoder, vcd_fo
     return put_bytes(out, target + at, size - at);
 }
 
+static vcd_error find_all(struct vcd_encoder *encoder, vcd_level level, uint64_t position,
+                          const uint8_t *target, size_t size) {
+    const struct kernels *kernels = encoder->kernels;
+    VCD_TRY(kernels->find_matches(&encoder->view, target, size, position, level, &encoder->matches));
+    if (level == VCD_FAST) {
+        return VCD_OK;
+    }
+    if (encoder->tables == NULL) {
+        encoder->tables = malloc(sizeof *encoder->tables);
+        VCD_CHECK(encoder->tables != NULL, VCD_E_MEMORY);
+    }
+    VCD_TRY(kernels->fill_gaps(&encoder->view, target, size, position, &encoder->matches, encoder->tables,
+                               &encoder->filled));
+    struct match_list swapped = encoder->matches;
+    encoder->matches = encoder->filled;
+    encoder->filled = swapped;
+    return VCD_OK;
+}
+
 /* One window after `prefix` bytes of the output that stay as they are. */
-static vcd_error make_window(struct vcd_encoder *encoder, vcd_form form, uint64_t position,
+static vcd_error make_window(struct vcd_encoder *encoder, vcd_form form, vcd_level level, uint64_t position,
                              const uint8_t *target, size_t size, size_t prefix, size_t *out_size) {
     static const uint8_t nothing[1] = {0};
     target = size > 0 ? target : nothing; /* NULL is a fine address for no bytes, but not to count from */
-    VCD_TRY(encoder->kernels->find_matches(&encoder->view, target, size, position, &encoder->matches));
+    VCD_TRY(find_all(encoder, level, position, target, size));
     struct segment segment;
     VCD_TRY(narrow(&encoder->matches, size, &segment));
     struct sections sections;
@@ -369,7 +393,7 @@ static vcd_error make_window(struct vcd_encoder *encoder, vcd_form form, uint64_
 }
 
 vcd_error vcd_encoder_new(vcd_encoder **encoder, const void *memory, size_t size, const uint8_t *source,
-                          uint64_t source_size, size_t window_size) {
+                          uint64_t source_size, size_t window_size, vcd_level level) {
     VCD_CHECK(window_size > 0 && window_size <= VCD_WINDOW_MAX, VCD_E_ARGUMENT);
     struct source_view view;
     VCD_TRY(vcd_source_view_open(&view, memory, size, source, source_size));
@@ -378,6 +402,7 @@ vcd_error vcd_encoder_new(vcd_encoder **encoder, const void *memory, size_t size
     made->kernels = vcd_kernels();
     made->view = view;
     made->window_size = window_size;
+    made->level = level;
     *encoder = made;
     return VCD_OK;
 }
@@ -385,6 +410,8 @@ vcd_error vcd_encoder_new(vcd_encoder **encoder, const void *memory, size_t size
 void vcd_encoder_free(vcd_encoder *encoder) {
     if (encoder != NULL) {
         free(encoder->matches.items);
+        free(encoder->filled.items);
+        free(encoder->tables);
         free(encoder->instructions.data);
         free(encoder->addresses.data);
         free(encoder->out.data);
@@ -393,11 +420,11 @@ void vcd_encoder_free(vcd_encoder *encoder) {
     }
 }
 
-vcd_error vcd_encode_window(vcd_encoder *encoder, vcd_form form, uint64_t position, const uint8_t *target,
-                            size_t size, const uint8_t **out, size_t *out_size) {
+vcd_error vcd_encode_window(vcd_encoder *encoder, vcd_form form, vcd_level level, uint64_t position,
+                            const uint8_t *target, size_t size, const uint8_t **out, size_t *out_size) {
     *out_size = 0;
     VCD_CHECK(size <= VCD_WINDOW_MAX, VCD_E_ARGUMENT);
-    VCD_TRY(make_window(encoder, form, position, target, size, 0, out_size));
+    VCD_TRY(make_window(encoder, form, level, position, target, size, 0, out_size));
     *out = encoder->out.data;
     return VCD_OK;
 }
@@ -408,7 +435,8 @@ static vcd_error stream_window(vcd_encoder *encoder, const uint8_t *target, size
                                size_t *out_size) {
     encoder->ended = true; /* unless this succeeds */
     size_t prefix = encoder->started ? 0 : VCD_FILE_HEADER_SIZE;
-    VCD_TRY(make_window(encoder, VCD_PLAIN, encoder->position, target, size, prefix, out_size));
+    VCD_TRY(
+        make_window(encoder, VCD_PLAIN, encoder->level, encoder->position, target, size, prefix, out_size));
     *out = encoder->out.data;
     encoder->started = true;
     encoder->position += size;

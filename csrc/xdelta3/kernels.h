@@ -15,7 +15,12 @@ struct kernels {
 
     /* Replaces what is in `list`. `position`: where in the source to look first. VCD_E_MEMORY or VCD_OK. */
     vcd_error (*find_matches)(const struct source_view *view, const uint8_t *target, size_t size,
-                              uint64_t position, struct match_list *list);
+                              uint64_t position, vcd_level level, struct match_list *list);
+
+    /* Replaces what is in `out` by `list` with short copies in its gaps. VCD_E_MEMORY or VCD_OK. */
+    vcd_error (*fill_gaps)(const struct source_view *view, const uint8_t *target, size_t size,
+                           uint64_t position, const struct match_list *list, struct fill_tables *tables,
+                           struct match_list *out);
 };
 
 /* The best for this processor. */

@@ -22,7 +22,9 @@
 #include "adler32_impl.h"
 #include "match_impl.h"
 
-const struct kernels vcd_kernels_avx512 = {"avx512", adler32, find_matches};
+#include "fill_impl.h"
+
+const struct kernels vcd_kernels_avx512 = {"avx512", adler32, find_matches, fill_gaps};
 
 #if defined(__clang__)
 #pragma clang attribute pop

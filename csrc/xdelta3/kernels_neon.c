@@ -13,6 +13,8 @@
 #include "adler32_impl.h"
 #include "match_impl.h"
 
-const struct kernels vcd_kernels_neon = {"neon", adler32, find_matches};
+#include "fill_impl.h"
+
+const struct kernels vcd_kernels_neon = {"neon", adler32, find_matches, fill_gaps};
 
 #endif

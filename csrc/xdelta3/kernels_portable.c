@@ -9,4 +9,6 @@
 #include "adler32_impl.h"
 #include "match_impl.h"
 
-const struct kernels vcd_kernels_portable = {"portable", adler32, find_matches};
+#include "fill_impl.h"
+
+const struct kernels vcd_kernels_portable = {"portable", adler32, find_matches, fill_gaps};

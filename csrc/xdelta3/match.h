@@ -7,9 +7,10 @@
 
 #include "index.h"
 
-enum match_kind { MATCH_SOURCE, MATCH_RUN };
+enum match_kind { MATCH_SOURCE, MATCH_TARGET, MATCH_RUN };
 
-/* target[start, start + length) comes from the source at `from`, or is one byte over and over. */
+/* target[start, start + length) comes from the source at `from`, from the target at `from`, which is before
+ * `start`, or is one byte over and over. */
 struct match {
     uint64_t from;
     uint32_t start;
@@ -22,6 +23,19 @@ struct match_list {
     struct match *items;
     size_t count;
     size_t capacity;
+};
+
+/* What fill_gaps remembers; see fill_impl.h. */
+enum { FILL_BITS = 16 };
+
+/* Four places, the newest first, each with a tag: two to a word, so that a fifth pushes the last one out. */
+struct fill_bucket {
+    uint64_t words[2];
+};
+
+struct fill_tables {
+    struct fill_bucket near[1 << FILL_BITS];
+    struct fill_bucket far[1 << FILL_BITS];
 };
 
 #endif

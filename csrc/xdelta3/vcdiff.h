@@ -91,6 +91,13 @@ extern const uint8_t vcd_file_header[VCD_FILE_HEADER_SIZE];
  */
 typedef enum vcd_form { VCD_PLAIN, VCD_DEFAULT, VCD_RESIDUAL } vcd_form;
 
+/*
+ * How hard to look. VCD_FAST copies from the source what an index finds and what lies along it. VCD_THOROUGH
+ * looks everywhere, and for short copies from nearby source and from the window itself: smaller as it is,
+ * but what it copies a compressor would often have found, too.
+ */
+typedef enum vcd_level { VCD_FAST, VCD_THOROUGH } vcd_level;
+
 /* ---- index ---- */
 
 /*
@@ -132,10 +139,10 @@ typedef struct vcd_encoder vcd_encoder;
 
 /*
  * `memory` is the index of `source`; NULL encodes without a source. All three must stay as they are until
- * vcd_encoder_free. `window_size` is 1 to VCD_WINDOW_MAX.
+ * vcd_encoder_free. `window_size`, 1 to VCD_WINDOW_MAX, and `level` are for streams.
  */
 vcd_error vcd_encoder_new(vcd_encoder **encoder, const void *memory, size_t size, const uint8_t *source,
-                          uint64_t source_size, size_t window_size);
+                          uint64_t source_size, size_t window_size, vcd_level level);
 void vcd_encoder_free(vcd_encoder *encoder);
 
 /*
@@ -143,8 +150,8 @@ void vcd_encoder_free(vcd_encoder *encoder);
  * is a hint: the offset of the source that is most like the start of the target, usually that of the window
  * in its object. Data that is similar everywhere and equal nowhere is found by nothing else.
  */
-vcd_error vcd_encode_window(vcd_encoder *encoder, vcd_form form, uint64_t position, const uint8_t *target,
-                            size_t size, const uint8_t **out, size_t *out_size);
+vcd_error vcd_encode_window(vcd_encoder *encoder, vcd_form form, vcd_level level, uint64_t position,
+                            const uint8_t *target, size_t size, const uint8_t **out, size_t *out_size);
 
 /*
  * Take up to one window of the stream's target. `*used` bytes of `target` were taken; call again with the

@@ -15,6 +15,7 @@ _SOURCES = sorted((_ROOT / "csrc" / "xdelta3").glob("*.c"))
 _DECLARATIONS = """
 typedef enum { VCD_OK, ... } vcd_error;
 typedef enum { VCD_PLAIN, VCD_DEFAULT, VCD_RESIDUAL, ... } vcd_form;
+typedef enum { VCD_FAST, VCD_THOROUGH, ... } vcd_level;
 typedef struct vcd_encoder vcd_encoder;
 typedef struct vcd_decoder vcd_decoder;
 #define VCD_WINDOW_MAX ...
@@ -32,10 +33,10 @@ vcd_error vcd_index_check(const void *memory, size_t size, uint64_t source_size)
 vcd_error vcd_index_similarity(const void *memory, size_t size, const uint8_t *source, uint64_t source_size,
                                const uint8_t *sample, size_t sample_size, uint32_t *places, uint32_t *found);
 vcd_error vcd_encoder_new(vcd_encoder **encoder, const void *memory, size_t size, const uint8_t *source,
-                          uint64_t source_size, size_t window_size);
+                          uint64_t source_size, size_t window_size, vcd_level level);
 void vcd_encoder_free(vcd_encoder *encoder);
-vcd_error vcd_encode_window(vcd_encoder *encoder, vcd_form form, uint64_t position, const uint8_t *target,
-                            size_t size, const uint8_t **out, size_t *out_size);
+vcd_error vcd_encode_window(vcd_encoder *encoder, vcd_form form, vcd_level level, uint64_t position,
+                            const uint8_t *target, size_t size, const uint8_t **out, size_t *out_size);
 vcd_error vcd_encoder_feed(vcd_encoder *encoder, const uint8_t *target, size_t size, size_t *used,
                            const uint8_t **out, size_t *out_size);
 vcd_error vcd_encoder_finish(vcd_encoder *encoder, const uint8_t **out, size_t *out_size);

@@ -5,7 +5,7 @@ import random
 
 from hypothesis import strategies as st
 
-from dgproxy.codec.delta import Decoder, Encoder, SourceIndex
+from dgproxy.codec.delta import Decoder, Encoder, Level, SourceIndex
 
 EDITS = st.sampled_from(["keep", "move", "change", "insert", "pad", "repeat"])
 
@@ -50,9 +50,9 @@ def pieces(data: bytes, cuts: random.Random, most: int) -> list[bytes]:
     return out
 
 
-def encode(source: bytes, target: bytes, window_size: int = 1 << 22) -> bytes:
+def encode(source: bytes, target: bytes, window_size: int = 1 << 22, level: Level = "fast") -> bytes:
     index = SourceIndex.build(source, seed=1)
-    encoder = Encoder(index, window_size)
+    encoder = Encoder(index, window_size, level=level)
     delta = encoder.update(target) + encoder.finish()
     index.close()
     return delta

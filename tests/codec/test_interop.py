@@ -15,6 +15,7 @@ from dgproxy.codec.delta import (
     WINDOW_MAX,
     CorruptDelta,
     Encoder,
+    Level,
     SourceIndex,
     encode_window,
     to_plain,
@@ -68,9 +69,10 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize("window_size", [1000, 1 << 17, WINDOW_MAX])
-def test_stock_reads_ours(pair: tuple[bytes, bytes], tmp_path: Path, window_size: int) -> None:
+@pytest.mark.parametrize("level", ["fast", "thorough"])
+def test_stock_reads_ours(pair: tuple[bytes, bytes], tmp_path: Path, window_size: int, level: Level) -> None:
     source, target = pair
-    (tmp_path / "delta").write_bytes(encode(source, target, window_size))
+    (tmp_path / "delta").write_bytes(encode(source, target, window_size, level))
     stock("-d", "-D", "-R", "-s", tmp_path / "source", tmp_path / "delta", tmp_path / "result")
     assert (tmp_path / "result").read_bytes() == target
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dgproxy.codec.delta import (
     CorruptDelta,
+    Level,
     SourceIndex,
     decode_window,
     encode_window,
@@ -41,13 +42,15 @@ def outcome(source: bytes, data: bytes, length: int) -> bytes | None:
 
 
 @relaxed
-@given(versions(), st.integers(0, 5000))
-def test_both_forms_give_the_target_and_each_other(pair: tuple[bytes, bytes], position: int) -> None:
+@given(versions(), st.integers(0, 5000), st.sampled_from(("fast", "thorough")))
+def test_all_forms_give_the_target_and_each_other(
+    pair: tuple[bytes, bytes], position: int, level: Level
+) -> None:
     source, target = pair
     index = SourceIndex.build(source, seed=1)
-    plain = encode_window(index, target, position=position)
-    default = encode_window(index, target, form="default", position=position)
-    residual = encode_window(index, target, form="residual", position=position)
+    plain = encode_window(index, target, level=level, position=position)
+    default = encode_window(index, target, form="default", level=level, position=position)
+    residual = encode_window(index, target, form="residual", level=level, position=position)
     assert decode_window(source, plain, len(target)) == target
     assert decode_window(source, default, len(target)) == target
     assert decode_window(source, residual, len(target), residual=True) == target

@@ -181,3 +181,30 @@ def test_long_copies_from_far_away_are_kept() -> None:
     window = encode_window(SourceIndex.build(source), target)
     assert len(window) < 100
     assert decode_window(source, window, len(target)) == target
+
+
+@relaxed
+@given(versions(), st.integers(1, 20000), st.integers(1, 9000), st.integers(0, 2**32))
+def test_the_thorough_level_under_any_chunking(
+    pair: tuple[bytes, bytes], window_size: int, most: int, seed: int
+) -> None:
+    source, target = pair
+    cuts = random.Random(seed)
+    encoder = Encoder(SourceIndex.build(source), window_size, level="thorough")
+    delta = b"".join([encoder.update(piece) for piece in pieces(target, cuts, most)]) + encoder.finish()
+    assert decode(source, delta) == target
+    assert rfc3284.decode(source, delta, len(target)) == target
+
+
+def test_the_thorough_level_copies_what_the_fast_one_does_not() -> None:
+    rng = random.Random(6)
+    source = rng.randbytes(300_000)
+    words = [rng.randbytes(9) for _ in range(20)]
+    nearby = b"".join(source[at : at + 14] + b"!" for at in range(100_300, 101_000, 20))
+    target = source[:100_000] + nearby + b"".join(rng.choices(words, k=500)) + source[101_000:]
+    index = SourceIndex.build(source, seed=1)
+    fast = encode_window(index, target)
+    thorough = encode_window(index, target, level="thorough")
+    assert decode_window(source, thorough, len(target)) == target
+    assert len(fast) > 4500
+    assert len(thorough) < 2200

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * fill_impl.h: short copies, the second half of the thorough level.
+ *
+ * What match_impl.h found stays where it is long; the rest of the window, gaps and short copies together, is
+ * gone through place by place. Candidates are the diagonal, and what two small tables of four-way buckets
+ * remember, the newest first: the gaps of this window so far (NEAR_HASH bytes, for copies from the target),
+ * and the source within REACH of the diagonal (FAR_HASH bytes), which slides along with the gaps. The copy is
+ * taken that saves most bytes of plain VCDIFF, its opcode, size and address counted, unless the next place
+ * saves more (lazy matching, as in RFC 1951, 4). Copies stay inside their gap.
+ *
+ * A slot is only a hint: what is there is compared. An empty one is place 0. Included once by each
+ * kernels_*.c, after match_impl.h.
+ */
+enum {
+    NEAR_HASH = 4,
+    FAR_HASH = 6,
+    REACH = 1 << 16,
+    FAR_GAP_MIN = 12, /* shorter gaps do not make the source worth hashing */
+    KEEP_MIN = 64,    /* shorter copies from the source are looked for again, among everything else */
+    LONG_ENOUGH = 64, /* no lazy matching from here on */
+    ADDRESS_GUESS = 4,
+    PLACE_BITS = 24, /* of a slot; the rest is a tag */
+    FILL_WAYS = 4,
+    LOOK_AHEAD = 12, /* places whose buckets are fetched before they are needed */
+};
+
+struct fill {
+    const struct source_view *view;
+    const uint8_t *target;
+    size_t size;
+    struct fill_tables *tables;
+    struct match_list *out;
+    uint64_t diagonal; /* source offset minus target offset of the last copy from the source */
+    uint64_t far_next; /* source bytes before this one are in the table, back to */
+    uint64_t far_begin;
+    struct match recent[NEAR_SIZE]; /* the copies the near cache will hold */
+    unsigned next_recent;
+};
+
+struct find {
+    struct match match;
+    int saved; /* bytes */
+};
+
+/* The first `count` bytes of eight, multiplied: bucket and tag are its top bits. */
+VCD_INLINE uint32_t fill_hash(uint64_t bytes, unsigned count) {
+    return (uint32_t)((bytes << (64 - 8 * count)) * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+}
+
+VCD_INLINE size_t bucket_of(uint32_t hash) {
+    return hash >> (32 - FILL_BITS);
+}
+
+VCD_INLINE uint32_t tag_of(uint32_t hash) {
+    return hash << FILL_BITS & ~((UINT32_C(1) << PLACE_BITS) - 1);
+}
+
+VCD_INLINE uint32_t way(const struct fill_bucket *bucket, unsigned i) {
+    return (uint32_t)(bucket->words[i / 2] >> (i % 2 * 32));
+}
+
+/* Of a place the low PLACE_BITS are kept: all of one in the target. */
+VCD_INLINE void remember(struct fill_bucket *table, uint32_t hash, uint64_t place) {
+    struct fill_bucket *bucket = &table[bucket_of(hash)];
+    uint32_t slot = tag_of(hash) | ((uint32_t)place & ((UINT32_C(1) << PLACE_BITS) - 1));
+    bucket->words[1] = bucket->words[1] << 32 | bucket->words[0] >> 32;
+    bucket->words[0] = bucket->words[0] << 32 | slot;
+}
+
+static void remember_target(struct fill *fill, size_t at) {
+    if (fill->size - at >= 8) {
+        remember(fill->tables->near, fill_hash(load_u64(fill->target + at), NEAR_HASH), at);
+    }
+}
+
+static void remember_source(struct fill *fill, uint64_t begin, uint64_t end) {
+    const struct source_view *view = fill->view;
+    uint64_t last = view->source_size < 8 ? 0 : view->source_size - 7;
+    end = end < last ? end : last;
+    if (begin >= fill->far_begin && begin <= fill->far_next) {
+        begin = fill->far_next;
+    } else {
+        fill->far_begin = begin;
+    }
+    for (; begin < end; begin++) {
+        remember(fill->tables->far, fill_hash(load_u64(view->source + begin), FAR_HASH), begin);
+    }
+    fill->far_next = begin > fill->far_next || begin < fill->far_begin ? begin : fill->far_next;
+}
+
+/* Bytes the address will take: from a recent address, from here, or in full. */
+static int address_cost(const struct fill *fill, const struct match *match) {
+    size_t cost = match->kind == MATCH_TARGET ? varint_size(match->start - match->from) : ADDRESS_GUESS;
+    for (unsigned i = 0; i < NEAR_SIZE; i++) {
+        const struct match *recent = &fill->recent[i];
+        if (recent->length > 0 && recent->kind == match->kind && match->from >= recent->from) {
+            size_t distance = varint_size(match->from - recent->from);
+            cost = distance < cost ? distance : cost;
+        }
+    }
+    return (int)cost;
+}
+
+static void note_recent(struct fill *fill, const struct match *match) {
+    if (match->kind == MATCH_SOURCE) {
+        fill->diagonal = match->from - match->start;
+    }
+    if (match->kind != MATCH_RUN) {
+        fill->recent[fill->next_recent] = *match;
+        fill->next_recent = (fill->next_recent + 1) % NEAR_SIZE;
+    }
+}
+
+static void consider(const struct fill *fill, struct find *best, struct match match) {
+    int opcodes = match.length <= 18 ? 2 : 3; /* the copy's, and that of the ADD that is now two */
+    int saved = (int)match.length - opcodes - address_cost(fill, &match);
+    if (saved > best->saved) {
+        *best = (struct find){match, saved};
+    }
+}
+
+static void consider_source(const struct fill *fill, struct find *best, size_t at, uint64_t from,
+                            size_t end) {
+    if (from < fill->view->source_size) {
+        uint64_t room = fill->view->source_size - from;
+        size_t max = room < end - at ? (size_t)room : end - at;
+        size_t length = common_prefix(fill->target + at, fill->view->source + from, max);
+        consider(fill, best, (struct match){from, (uint32_t)at, (uint32_t)length, MATCH_SOURCE});
+    }
+}
+
+/* The copy at `at`, ending at most at `end`, that saves most. Eight bytes can be read from `at`. */
+static struct find find_best(const struct fill *fill, size_t at, size_t end, bool far) {
+    struct find best = {.saved = 0};
+    const uint8_t *target = fill->target;
+    uint64_t bytes = load_u64(target + at);
+    const uint32_t place_mask = (UINT32_C(1) << PLACE_BITS) - 1;
+    uint32_t hash = fill_hash(bytes, NEAR_HASH);
+    const struct fill_bucket *near = &fill->tables->near[bucket_of(hash)];
+    for (unsigned i = 0; i < FILL_WAYS; i++) {
+        size_t from = way(near, i) & place_mask;
+        if ((way(near, i) & ~place_mask) != tag_of(hash) || from >= at ||
+            (load_u64(target + from) ^ bytes) << (64 - 8 * NEAR_HASH) != 0) {
+            continue;
+        }
+        size_t length = common_prefix(target + at, target + from, end - at);
+        consider(fill, &best, (struct match){from, (uint32_t)at, (uint32_t)length, MATCH_TARGET});
+    }
+    consider_source(fill, &best, at, at + fill->diagonal, end);
+    if (!far) {
+        return best;
+    }
+    hash = fill_hash(bytes, FAR_HASH);
+    const struct fill_bucket *bucket = &fill->tables->far[bucket_of(hash)];
+    for (unsigned i = 0; i < FILL_WAYS; i++) {
+        /* The last place before far_next that has these low bits. */
+        uint64_t from = fill->far_next - 1 - ((fill->far_next - 1 - way(bucket, i)) & place_mask);
+        if ((way(bucket, i) & ~place_mask) == tag_of(hash)) {
+            consider_source(fill, &best, at, from, end);
+        }
+    }
+    return best;
+}
+
+static void slide(struct fill *fill, size_t at, size_t end) {
+    uint64_t from = at + fill->diagonal;
+    if (from < fill->view->source_size) {
+        uint64_t until = end + fill->diagonal + REACH;
+        remember_source(fill, from < REACH ? 0 : from - REACH, until);
+    }
+}
+
+static vcd_error fill_gap(struct fill *fill, size_t at, size_t end) {
+    enum { STRETCH = 1 << 14 }; /* of the gap for which the source is remembered at once */
+    bool far = end - at >= FAR_GAP_MIN;
+    size_t slid = at;
+    while (at < end) {
+        if (far && at >= slid) {
+            slid = end - at < STRETCH ? end : at + STRETCH;
+            slide(fill, at, slid);
+        }
+        if (fill->size - at < 8 || end - at < NEAR_HASH) {
+            break;
+        }
+        if (fill->size - at >= 8 + LOOK_AHEAD) {
+            uint64_t ahead = load_u64(fill->target + at + LOOK_AHEAD);
+            VCD_PREFETCH(&fill->tables->near[bucket_of(fill_hash(ahead, NEAR_HASH))]);
+            VCD_PREFETCH(&fill->tables->far[bucket_of(fill_hash(ahead, FAR_HASH))]);
+        }
+        struct find best = find_best(fill, at, end, far);
+        remember_target(fill, at);
+        if (best.saved > 0 && best.match.length < LONG_ENOUGH && fill->size - at > 8 && at + 1 < end) {
+            struct find next = find_best(fill, at + 1, end, far);
+            if (next.saved > best.saved) {
+                best.saved = 0;
+            }
+        }
+        if (best.saved <= 0) {
+            at++;
+            continue;
+        }
+        VCD_TRY(append(fill->out, best.match));
+        note_recent(fill, &best.match);
+        for (size_t i = at + 1; i < at + best.match.length; i++) {
+            remember_target(fill, i);
+        }
+        at += best.match.length;
+    }
+    for (; at < end; at++) {
+        remember_target(fill, at);
+    }
+    return VCD_OK;
+}
+
+/* `out` becomes `list` with more copies in its gaps. */
+static vcd_error fill_gaps(const struct source_view *view, const uint8_t *target, size_t size,
+                           uint64_t position, const struct match_list *list, struct fill_tables *tables,
+                           struct match_list *out) {
+    struct fill state = {.view = view, .target = target, .size = size, .tables = tables, .out = out};
+    struct fill *fill = &state;
+    out->count = 0;
+    memset(tables, 0, sizeof *tables);
+    fill->diagonal = position;
+    size_t at = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct match *match = &list->items[i];
+        if (match->kind == MATCH_SOURCE && match->length < KEEP_MIN) {
+            continue; /* part of the gap: it may be found again, or something better */
+        }
+        VCD_TRY(fill_gap(fill, at, match->start));
+        VCD_TRY(append(out, *match));
+        note_recent(fill, match);
+        at = (size_t)match->start + match->length;
+    }
+    return fill_gap(fill, at, size);
+}
