@@ -343,7 +343,8 @@ class _OneAtATime:
 class Encoder:
     """Target bytes in, a delta file out, in pieces of any size.
 
-    Memory: two windows beside the index, and 2 MiB for the thorough level. The index cannot be closed until `finish` or `close`.
+    Memory: two windows beside the index, and 2 MiB for the thorough level. The index cannot be closed until
+    `finish` or `close`.
     """
 
     def __init__(
