@@ -119,8 +119,8 @@ class Disk:
         """
         while self._strict:
             try:
-                # the directory before the names on the way to it: if by the time of its sync another has taken
-                # its place, that one is new, and what makes its name durable makes the end of the old one so
+                # The directory before the names on the way to it: should another have taken its place before
+                # its sync, that one is new, and what makes its name durable makes the end of the old one so.
                 self._sync(directory)
                 for new in self._new_directories(directory, root):
                     self._settle_name(new)
