@@ -81,7 +81,9 @@ async def may_be_current(engine: Engine, bucket: str, manifest: Manifest) -> boo
     what the manifest points to must then stay.
     """
     try:
-        return (await read(engine, bucket, manifest.key)).generation == manifest.generation
+        current = await read(engine, bucket, manifest.key)
+        # Another generation with the same blobs is one that was only given new attributes since.
+        return current.generation == manifest.generation or bool(current.own_blobs() & manifest.own_blobs())
     except (ObjectNotFound, BucketNotFound):
         return False
     except BaseException:  # noqa: BLE001 - the commit's own error is the one that is raised

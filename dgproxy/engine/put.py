@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """PUT: one body becomes one object."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from dgproxy.engine import deltaspace, keys
@@ -66,9 +68,29 @@ async def commit_taken(
 
 
 async def replace_attributes(
-    engine: Engine, bucket: str, key: str, attributes: Attributes, allow: Allow = anything
+    engine: Engine,
+    bucket: str,
+    key: str,
+    attributes: Callable[[Manifest], Attributes],
+    allow: Allow = anything,
 ) -> Manifest:
     """Give an object new attributes in a new generation without touching its bytes.
+
+    `attributes` are chosen by the current manifest. Raises ObjectNotFound and what `commit` raises.
+    """
+
+    def successor(old: Manifest | None) -> Manifest:
+        if old is None:
+            raise ObjectNotFound(f"{bucket}/{key} does not exist")
+        return msgspec.structs.replace(
+            old, attributes=attributes(old), generation=engine.new_id(), created=engine.now()
+        )
+
+    return await swap(engine, bucket, key, successor, allow)
+
+
+async def replace_tags(engine: Engine, bucket: str, key: str, tags: dict[str, str]) -> Manifest:
+    """Give an object other tags. It stays the generation it is, with its date: tags are no part of it.
 
     Raises ObjectNotFound and what `commit` raises.
     """
@@ -76,8 +98,11 @@ async def replace_attributes(
     def successor(old: Manifest | None) -> Manifest:
         if old is None:
             raise ObjectNotFound(f"{bucket}/{key} does not exist")
-        return msgspec.structs.replace(
-            old, attributes=attributes, generation=engine.new_id(), created=engine.now()
-        )
+        attributes = msgspec.structs.replace(old.attributes, tags=tags)
+        return msgspec.structs.replace(old, attributes=attributes)
 
-    return await swap(engine, bucket, key, successor, allow)
+    return await swap(engine, bucket, key, successor, _readable)
+
+
+def _readable(_current: Manifest | None) -> None:
+    """An `Allow` that wants the current manifest read: a damaged one is an error, not an absent one."""

@@ -45,6 +45,7 @@ def described(manifest: Manifest, *, checksums: bool) -> dict[str, str]:
         "Accept-Ranges": "bytes",
         _STORAGE_TYPE: manifest.storage,
         **metadata.response_headers(attributes.headers, attributes.metadata),
+        **({"x-amz-tagging-count": str(len(attributes.tags))} if attributes.tags else {}),
         **(checksum_headers(manifest.checksums) if checksums else {}),
     }
 

@@ -14,7 +14,7 @@ from dgproxy.engine.context import Engine
 from dgproxy.engine.manifest import Attributes, Manifest
 from dgproxy.http.body import RequestBody
 from dgproxy.http.exchange import Exchange
-from dgproxy.s3 import conditions, metadata, payload
+from dgproxy.s3 import conditions, metadata, payload, tags
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.operation import Request
 from dgproxy.s3.sigv4 import Authentication
@@ -78,7 +78,8 @@ class Call:
         """What the headers say the object is. Raises S3Error."""
         metadata.refuse_unsupported(self.headers)
         described = metadata.parse(self.headers.items())
-        return Attributes(headers=dict(described.content), metadata=dict(described.user))
+        tagged = tags.of_headers(self.headers)
+        return Attributes(headers=dict(described.content), metadata=dict(described.user), tags=tagged)
 
     def write_condition(self, *, deleting: bool = False) -> Allow:
         """If-Match and If-None-Match of a write, as the engine asks them. Raises S3Error."""

@@ -14,7 +14,7 @@ from dgproxy.engine.manifest import Manifest
 from dgproxy.http import answers
 from dgproxy.http.call import Call
 from dgproxy.http.errors import to_s3
-from dgproxy.s3 import conditions, metadata, ranges, unconfigured, xml
+from dgproxy.s3 import conditions, metadata, ranges, xml
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.names import part_number
 from dgproxy.storage.backend import Buffer
@@ -108,12 +108,6 @@ async def head_object(call: Call) -> web.StreamResponse:
     manifest = await read(call.engine, call.bucket, call.key)
     start, stop = selection(manifest)
     return web.Response(status=selection.status, headers=selection.answer_headers(manifest, start, stop))
-
-
-async def get_object_acl(call: Call) -> web.StreamResponse:
-    """GetObjectAcl: every object is private."""
-    await read(call.engine, call.bucket, call.key)
-    return answers.xml(unconfigured.answer(call.s3.operation, call.bucket))
 
 
 async def _send(call: Call, reading: Reading, status: int, headers: dict[str, str]) -> web.StreamResponse:

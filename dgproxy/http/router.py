@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from dgproxy.http import buckets, copies, multipart, objects
+from dgproxy.http import attributes, buckets, copies, multipart, objects
 from dgproxy.http.call import Call
 from dgproxy.s3 import unconfigured
 from dgproxy.s3.operation import Operation
@@ -23,7 +23,11 @@ HANDLERS: Final[Mapping[Operation, Handler]] = {
     Operation.LIST_OBJECTS: buckets.list_objects_in,
     Operation.LIST_OBJECTS_V2: buckets.list_objects_in,
     Operation.LIST_OBJECT_VERSIONS: buckets.list_object_versions,
-    Operation.GET_OBJECT_ACL: objects.get_object_acl,
+    Operation.GET_OBJECT_ACL: attributes.get_object_acl,
+    Operation.GET_OBJECT_ATTRIBUTES: attributes.get_object_attributes,
+    Operation.GET_OBJECT_TAGGING: attributes.get_object_tagging,
+    Operation.PUT_OBJECT_TAGGING: attributes.put_object_tagging,
+    Operation.DELETE_OBJECT_TAGGING: attributes.delete_object_tagging,
     Operation.GET_OBJECT: objects.get_object,
     Operation.HEAD_OBJECT: objects.head_object,
     Operation.PUT_OBJECT: objects.put_object,

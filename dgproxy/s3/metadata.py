@@ -54,8 +54,6 @@ _HARMLESS: Final[Mapping[str, frozenset[str]]] = {
     "x-amz-object-lock-mode": frozenset(),
     "x-amz-object-lock-retain-until-date": frozenset(),
     "x-amz-object-ownership": frozenset({"bucketownerenforced"}),
-    "x-amz-tagging": frozenset({""}),
-    "x-amz-tagging-directive": frozenset({"copy", "replace"}),
     "x-amz-website-redirect-location": frozenset(),
     "x-amz-write-offset-bytes": frozenset(),
 }

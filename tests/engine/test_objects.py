@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from dgproxy.engine import delete
+from dgproxy.engine import delete, put
+from dgproxy.engine.commit import may_be_current
 from dgproxy.engine.errors import ObjectDamaged, ObjectNotFound, ObjectTooLarge
 from dgproxy.engine.manifest import WINDOW, Attributes, Manifest
 from dgproxy.engine.policy import INLINE_LIMIT, Policy
@@ -337,3 +338,24 @@ async def test_flipped_bytes_never_get_out(world: World, number: int) -> None:
     await world.backend.remove_blobs(world.bucket, [blob])
     with pytest.raises(ObjectDamaged):
         await world.get(key)
+
+
+async def test_tags_are_no_new_generation(world: World) -> None:
+    data = noise(50_000)
+    manifest = await world.put("d/x.zip", data, Attributes(metadata={"m": "1"}))
+    tagged = await put.replace_tags(world.engine, world.bucket, "d/x.zip", {"t": "1"})
+    assert tagged.attributes == Attributes(metadata={"m": "1"}, tags={"t": "1"})
+    assert (tagged.generation, tagged.created) == (manifest.generation, manifest.created)
+    assert await world.head("d/x.zip") == tagged
+    await world.assert_object("d/x.zip", data)
+    with pytest.raises(ObjectNotFound):
+        await put.replace_tags(world.engine, world.bucket, "d/none", {})
+
+
+async def test_new_attributes_do_not_hide_that_a_write_took_place(world: World) -> None:
+    """A PUT whose commit raised must keep its blobs when a copy onto itself came between."""
+    manifest = await world.put("d/x.txt", noise(50_000))
+    await world.attributes("d/x.txt", Attributes(metadata={"m": "2"}))
+    assert await may_be_current(world.engine, world.bucket, manifest)
+    await world.put("d/x.txt", noise(50_000, 1))
+    assert not await may_be_current(world.engine, world.bucket, manifest)

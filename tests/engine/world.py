@@ -129,7 +129,7 @@ class World:
         return await copy.copy_object(self.engine, place, self.bucket, target, attributes)
 
     async def attributes(self, key: str, attributes: Attributes) -> Manifest:
-        return await put.replace_attributes(self.engine, self.bucket, key, attributes)
+        return await put.replace_attributes(self.engine, self.bucket, key, lambda _: attributes)
 
     async def listed(self, prefix: str = "", limit: int = 1000) -> list[str]:
         """Every key, through all pages."""

@@ -57,7 +57,7 @@ def test_operations_know_what_they_do() -> None:
     }
     reads = {operation.value for operation in Operation if not operation.writes}
     assert all(name.startswith(("List", "Get", "Head")) for name in reads)
-    assert len(Operation) == 20 + 1 + len(unconfigured.OPERATIONS)
+    assert len(Operation) == 25 + len(unconfigured.OPERATIONS)
 
 
 @pytest.mark.parametrize(
@@ -156,8 +156,8 @@ def test_routes(method: str, target: str, operation: str | None, bucket: str, ke
         ("POST", "/bucket", "NotImplemented"),
         ("PUT", "/bucket?acl", "NotImplemented"),
         ("PUT", "/bucket?versioning", "NotImplemented"),
-        ("PUT", "/bucket/k?tagging", "NotImplemented"),
-        ("PUT", "/bucket/k?tagging=", "NotImplemented"),
+        ("PUT", "/bucket/k?retention", "NotImplemented"),
+        ("PUT", "/bucket/k?retention=", "NotImplemented"),
         ("PUT", "/bucket/k?somethingNew", "NotImplemented"),
         ("DELETE", "/bucket?somethingNew=", "NotImplemented"),
         ("GET", "/bucket?acl&policy", "InvalidArgument"),

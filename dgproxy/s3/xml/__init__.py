@@ -25,6 +25,7 @@ from dgproxy.s3.xml.parsing import (
     parse_complete_multipart_upload,
     parse_create_bucket,
     parse_delete,
+    parse_tagging,
 )
 from dgproxy.s3.xml.results import (
     DeleteFailed,
@@ -34,6 +35,8 @@ from dgproxy.s3.xml.results import (
     render_delete,
     render_error,
     render_location,
+    render_object_attributes,
+    render_tagging,
 )
 
 __all__ = [
@@ -50,6 +53,7 @@ __all__ = [
     "parse_complete_multipart_upload",
     "parse_create_bucket",
     "parse_delete",
+    "parse_tagging",
     "render_complete_multipart_upload",
     "render_copy_object",
     "render_create_multipart_upload",
@@ -61,4 +65,6 @@ __all__ = [
     "render_list_objects",
     "render_list_parts",
     "render_location",
+    "render_object_attributes",
+    "render_tagging",
 ]

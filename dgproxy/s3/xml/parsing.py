@@ -6,7 +6,8 @@ or more elements than any document of S3 has (libxml2 itself ends at a depth of 
 by `MAX_DOCUMENT` and `_MAX_ELEMENTS`, not by what it claims. Then its reader takes exactly the elements its
 schema has; any other is MalformedXML.
 
-Schemas: Amazon S3 API Reference, request syntax of CreateBucket, DeleteObjects and CompleteMultipartUpload.
+Schemas: Amazon S3 API Reference, request syntax of CreateBucket, DeleteObjects, PutObjectTagging and
+CompleteMultipartUpload.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,7 @@ from typing import Final, cast
 
 from lxml import etree
 
+from dgproxy.s3 import tags
 from dgproxy.s3.checksums import Algorithm, Checksum
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.names import check_key, check_version, part_number
@@ -28,6 +30,7 @@ __all__ = [
     "parse_complete_multipart_upload",
     "parse_create_bucket",
     "parse_delete",
+    "parse_tagging",
 ]
 
 #: Bytes of the largest document taken: 1000 keys of 1024 bytes, each byte a character reference, and the
@@ -104,6 +107,20 @@ def parse_delete(body: bytes) -> DeleteRequest:
     if not 1 <= len(items) <= MAX_DELETE:
         raise S3Error("MalformedXML")
     return DeleteRequest(items, quiet)
+
+
+def parse_tagging(body: bytes) -> dict[str, str]:
+    """Read a Tagging body. Raises S3Error: MalformedXML, MaxMessageLengthExceeded, InvalidTag."""
+    sets = _root(body, "Tagging").children
+    if [each.name for each in sets] != ["TagSet"]:
+        raise S3Error("MalformedXML")
+    pairs = []
+    for element in sets[0].children:
+        fields = _fields(element, ("Key", "Value"))
+        if element.name != "Tag" or len(fields) != 2:
+            raise S3Error("MalformedXML")
+        pairs.append((fields["Key"], fields["Value"]))
+    return tags.check(pairs)
 
 
 def parse_complete_multipart_upload(body: bytes) -> list[PartReference]:

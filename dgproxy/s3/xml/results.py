@@ -5,13 +5,24 @@ Times are milliseconds since the epoch, etags without quotes. Response syntax: A
 of each operation; "Error responses" for the Error document, which has no namespace.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dgproxy.s3.attributes import Attributes
 from dgproxy.s3.checksums import Checksum
 from dgproxy.s3.dates import iso8601
 from dgproxy.s3.errors import S3Error
-from dgproxy.s3.xml.elements import HEAD, checksum_tags, document, escape, etag_tag, readable, tag
+from dgproxy.s3.listing import ListParts
+from dgproxy.s3.xml.elements import (
+    HEAD,
+    checksum_tags,
+    document,
+    escape,
+    etag_tag,
+    readable,
+    tag,
+    truncated_tag,
+)
 
 __all__ = [
     "DeleteFailed",
@@ -21,6 +32,8 @@ __all__ = [
     "render_delete",
     "render_error",
     "render_location",
+    "render_object_attributes",
+    "render_tagging",
 ]
 
 
@@ -73,6 +86,58 @@ def render_delete(deleted: Sequence[str], failed: Sequence[DeleteFailed]) -> byt
             f"{tag('Message', item.error.message)}</Error>"
             for item in failed
         ),
+    )
+
+
+def render_tagging(tags: Mapping[str, str]) -> bytes:
+    """Render Tagging."""
+    content = "".join(f"<Tag>{tag('Key', key)}{tag('Value', value)}</Tag>" for key, value in tags.items())
+    return document("Tagging", f"<TagSet>{content}</TagSet>")
+
+
+def render_object_attributes(
+    asked: Attributes,
+    etag: str,
+    size: int,
+    checksum: Checksum | None,
+    parts: Sequence[tuple[int, int, Checksum | None]],
+) -> bytes:
+    """Render GetObjectAttributesResponse; `parts` are (number, size, checksum), all of them."""
+    content = {
+        "ETag": tag("ETag", etag),  # the one place where S3 has no quotes around it
+        "Checksum": f"<Checksum>{checksum_tags(checksum, with_kind=True)}</Checksum>" if checksum else "",
+        "ObjectParts": _object_parts(asked.parts, parts) if parts else "",
+        "StorageClass": tag("StorageClass", "STANDARD"),
+        "ObjectSize": tag("ObjectSize", str(size)),
+    }
+    return document(
+        "GetObjectAttributesResponse", *(text for name, text in content.items() if name in asked.names)
+    )
+
+
+def _object_parts(asked: ListParts, parts: Sequence[tuple[int, int, Checksum | None]]) -> str:
+    """Show the count, and each part where the upload had checksums: without them S3 lists none."""
+    count = tag("PartsCount", str(len(parts)))
+    if not all(checksum for _, _, checksum in parts):
+        return f"<ObjectParts>{count}</ObjectParts>"
+    following = [part for part in parts if part[0] > asked.after]
+    page = following[: asked.max_parts]
+    shown = "".join(
+        f"<Part>{tag('PartNumber', str(number))}{tag('Size', str(size))}"
+        f"{checksum_tags(checksum, with_kind=False)}</Part>"
+        for number, size, checksum in page
+    )
+    return "".join(
+        (
+            "<ObjectParts>",
+            count,
+            tag("PartNumberMarker", str(asked.after)),
+            tag("NextPartNumberMarker", str(page[-1][0] if page else asked.after)),
+            tag("MaxParts", str(asked.max_parts)),
+            truncated_tag(0 < len(page) < len(following)),
+            shown,
+            "</ObjectParts>",
+        )
     )
 
 
