@@ -67,8 +67,10 @@ class Exchange:
         response.headers["x-amz-id-2"] = self.id
         for name, value in cors.ui_cors_headers(self.headers.get("origin"), self.headers.get("host")).items():
             response.headers.setdefault(name, value)
-        if not self.request.content.is_eof():
-            # The rest of the body is not wanted, and nobody could tell it from the next request.
+        not_continued = "expect" in self.headers and (response.status >= 300 or not self.request.body_exists)
+        if not_continued or not self.request.content.is_eof():
+            # The rest of the body is not wanted, and nobody could tell it from the next request. And botocore
+            # misreads what follows an answer that came instead of 100 Continue, even where no body was due.
             response.force_close()
 
     def refusal(self, error: S3Error) -> web.Response:

@@ -103,7 +103,7 @@ def test_broken_request(server: Server, name: str) -> None:
         ("GET /default?list-type=2&max-keys=x", 400, "InvalidArgument"),
         ("GET /default?list-type=2&continuation-token=%00nonsense", 400, "InvalidArgument"),
         ("GET /default?uploads&max-uploads=x", 400, "InvalidArgument"),
-        ("GET /default?acl", 501, "NotImplemented"),
+        ("PUT /default?replication", 501, "NotImplemented"),
         ("PUT /default/x?acl", 501, "NotImplemented"),
         ("PATCH /default/x", None, None),
         ("TRACE /default/x", None, None),
@@ -288,6 +288,25 @@ def test_expect_with_a_bad_signature(tmp_path_factory: pytest.TempPathFactory, s
                 head = wire.interim()
                 assert head.split()[1] in (b"403", b"400"), head
         assert closed.staged() == []
+
+
+@pytest.mark.parametrize(
+    ("line", "status"), [("PUT /default/empty.txt", b"200"), ("PUT /no-such-bucket-here/empty.txt", b"404")]
+)
+def test_expect_without_a_body(server: Server, line: str, status: bytes) -> None:
+    """The aws-cli expects 100 Continue for an empty file too. Where the final answer comes without one,
+    botocore misreads the next one on the connection and waits until it times out: so it must be closed.
+    """
+    with Wire(server) as wire:
+        wire.request(line, "Content-Length: 0", "Expect: 100-continue")
+        head = wire.interim()
+        if head.startswith(b"HTTP/1.1 100 "):
+            head = wire.interim()
+            assert head.split()[1] == status
+        else:
+            assert head.split()[1] == status
+            assert b"\r\nConnection: close\r\n" in head
+    ask(server, "DELETE /default/empty.txt")
 
 
 def test_unknown_expectation(server: Server) -> None:
