@@ -85,6 +85,21 @@ def test_more_windows_than_threads(tmp_path: Path) -> None:
     assert " in 5 windows, 5 with Adler-32" in run("info", tmp_path / "delta").stdout
 
 
+def test_levels(files: Path) -> None:
+    sizes = {}
+    with (files / "new").open("ab") as new:
+        new.write(b"".join(b"%d bottles, " % number for number in range(9000)))
+    for level in ("fast", "thorough"):
+        for form in FORMS:
+            options = ["-f", "--level", level, "--form", form]
+            run("encode", *options, "-s", files / "old", files / "new", files / "delta")
+            run("decode", "-f", "-s", files / "old", files / "delta", files / "back")
+            assert (files / "back").read_bytes() == (files / "new").read_bytes()
+            sizes[level, form] = (files / "delta").stat().st_size
+    assert sizes["thorough", "plain"] < 0.8 * sizes["fast", "plain"]
+    assert sizes["thorough", "default"] < sizes["fast", "default"]
+
+
 # -- the stock program -------------------------------------------------------------------------------------
 
 

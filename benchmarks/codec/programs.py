@@ -42,23 +42,16 @@ def ours() -> list[Program]:
     """The command, in every form."""
     delta = [sys.executable, "-m", "dgproxy", "delta"]
 
-    def program(form: str) -> Program:
+    def program(form: str, level: str = "fast") -> Program:
+        options = ["-T", "1", "--form", form, "--level", level]
         return Program(
-            f"dgproxy {form}",
-            lambda old, new, out: [
-                *delta,
-                "encode",
-                "-T",
-                "1",
-                "--form",
-                form,
-                "-s",
-                *map(str, (old, new, out)),
-            ],
+            f"dgproxy {form}" if level == "fast" else f"dgproxy {form} {level}",
+            lambda old, new, out: [*delta, "encode", *options, "-s", *map(str, (old, new, out))],
             lambda old, out, back: [*delta, "decode", "-T", "1", "-s", *map(str, (old, out, back))],
         )
 
-    return [program(form) for form in ("default", "residual", "plain")]
+    everyday = [program(form) for form in ("default", "residual", "plain")]
+    return [*everyday, program("residual", "thorough"), program("plain", "thorough")]
 
 
 def peers(python: Path) -> list[Program]:

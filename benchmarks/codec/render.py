@@ -13,6 +13,8 @@ COLOURS = {
     "dgproxy default": "#0b5fff",
     "dgproxy residual": "#7a1fd0",
     "dgproxy plain": "#00a0b0",
+    "dgproxy residual thorough": "#b080e0",
+    "dgproxy plain thorough": "#70d0d8",
     "zstd -1": "#d08000",
     "xdelta3 -1 none": "#c9a0a0",
     "xdelta3 -3 none": "#c86060",
@@ -147,7 +149,7 @@ def _panel(left: float, title: str, ticks: list[float], rows: int) -> Iterator[s
 
 def _legend() -> Iterator[str]:
     for number, name in enumerate(COLOURS):
-        x, y = LEFT + 180 * (number % 5), 18 + 20 * (number // 5)
+        x, y = LEFT + 180 * (number % 5), 14 + 16 * (number // 5)
         yield _dot(name, x, y - 4, name)
         yield f'<text x="{x + 10}" y="{y}">{escape(name)}</text>'
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dgproxy.codec import forms, frames
-from dgproxy.codec.delta import WINDOW_MAX, Buffer, CorruptDelta, SourceIndex
+from dgproxy.codec.delta import WINDOW_MAX, Buffer, CorruptDelta, Level, SourceIndex
 from dgproxy.codec.forms import Form
 from dgproxy.codec.secondary import Secondary
 from dgproxy.codec.windows import ADLER32, FileHeader, Input, Window, windows
@@ -41,7 +41,7 @@ def encode(
     form: Form,
     *,
     window_size: int = WINDOW_MAX,
-    level: int = forms.LEVEL,
+    level: Level = "fast",
     threads: int = 1,
     progress: Progress = _nothing,
 ) -> Iterator[bytes]:

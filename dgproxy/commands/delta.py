@@ -11,12 +11,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, get_args
 
 import click
 
 from dgproxy.codec import files
-from dgproxy.codec.delta import CodecError, SourceIndex
+from dgproxy.codec.delta import CodecError, Level, SourceIndex
 from dgproxy.codec.forms import Form
 from dgproxy.codec.secondary import NAMES
 from dgproxy.commands.paths import mapped, replacing
@@ -107,18 +107,25 @@ def delta() -> None:
     help="plain: VCDIFF, for `xdelta3 -d`; default: that in zstd frames, for `zstd -dc | xdelta3 -d`; "
     "residual: often much smaller, for this program only.",
 )
+@click.option(
+    "--level",
+    type=click.Choice(get_args(Level)),
+    default="fast",
+    help="thorough: smaller, at a fraction of the speed.",
+)
 @_source
 @_threads
 @click.argument("new", type=_FILE)
 @click.argument("result", metavar="DELTA", type=_FILE)
-def encode(force: bool, form: str, source: Path, threads: int, new: Path, result: Path) -> None:
+def encode(force: bool, form: str, level: Level, source: Path, threads: int, new: Path, result: Path) -> None:
     """Write to DELTA how NEW differs from REFERENCE."""
     _apart(result, source, new)
     with _explained(new), replacing(result, force=force) as out:
         reference, target = mapped(source), mapped(new)
         with _progress(len(reference) + len(target), "encode") as progress:
             index = SourceIndex.build(reference, progress=lambda stretch: progress(len(stretch)))
-            for part in files.encode(index, target, Form[form.upper()], threads=threads, progress=progress):
+            chosen = Form[form.upper()]
+            for part in files.encode(index, target, chosen, level=level, threads=threads, progress=progress):
                 out.write(part)
 
 
