@@ -72,6 +72,28 @@ async def commit(engine: Engine, bucket: str, manifest: Manifest, allow: Allow =
     open after a plain StorageError and a cancellation: see `may_be_current`.
     """
     await swap(engine, bucket, manifest.key, lambda _: manifest, allow)
+    if manifest.extents:
+        await _undo_in_another_bucket(engine, bucket, manifest)
+
+
+async def _undo_in_another_bucket(engine: Engine, bucket: str, manifest: Manifest) -> None:
+    """Take back a commit into a bucket that was deleted and made anew since the blobs were published.
+
+    Its manifest is there and its blobs went with the first bucket. Raises BucketNotFound then: that is what
+    became of the bucket this write was for.
+    """
+    try:
+        async with engine.backend.open_blob(bucket, manifest.extents[0].blob):
+            return
+    except RecordNotFound as error:
+        try:
+            stored = await engine.backend.read_record(bucket, keys.manifest(manifest.key))
+        except RecordNotFound:
+            return  # deleted since, with its blobs
+        if parse(stored, bucket, manifest.key).generation != manifest.generation:
+            return  # replaced since, and its blobs discarded
+        await engine.backend.remove_record(bucket, keys.manifest(manifest.key), expect=stored.version)
+        raise BucketNotFound(f"{bucket} was deleted and made anew during the write") from error
 
 
 async def may_be_current(engine: Engine, bucket: str, manifest: Manifest) -> bool:

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from dgproxy.engine import keys
 from dgproxy.engine.errors import ObjectNotFound
 from dgproxy.engine.get import open_object
 from dgproxy.engine.manifest import WINDOW, Manifest
@@ -237,3 +238,20 @@ async def test_a_bucket_deleted_among_writers(world: World, seed: int) -> None:
     else:
         with pytest.raises(BucketNotFound):
             await world.backend.head_bucket(world.bucket)
+
+
+async def test_a_bucket_made_anew_during_a_put_gets_no_manifest_without_bytes(world: World) -> None:
+    """The blob goes with the first bucket; a manifest in the second would be an object nobody can read."""
+    write_record = world.backend.write_record
+
+    async def remade(bucket: str, key: str, data: bytes, *, expect: str | None = None) -> str:
+        if key == keys.manifest("s/x.txt"):
+            await world.backend.delete_bucket(bucket)
+            await world.backend.create_bucket(bucket)
+        return await write_record(bucket, key, data, expect=expect)
+
+    world.backend.write_record = remade  # type: ignore[method-assign]
+    with pytest.raises(BucketNotFound):
+        await world.put("s/x.txt", noise(SIZE))
+    world.backend.write_record = write_record  # type: ignore[method-assign]
+    await world.assert_clean()
