@@ -26,6 +26,15 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.fixture(autouse=True)
+def no_server_outlives_its_test() -> Iterator[None]:
+    """A test that fails between start and stop leaves no process behind."""
+    before = set(harness.running)
+    yield
+    for server in set(harness.running) - before:
+        server.kill()
+
+
 @pytest.fixture(scope="module", params=["with credentials", "without credentials"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server for all tests of a module, once with credentials configured on it and once without."""
