@@ -117,8 +117,8 @@ class Corpus:
         run("npm", "pack", "--silent", f"{package}@{version}", cwd=folder)
 
     def _from_debian(self, package: str, version: str, folder: str) -> None:
-        # The sandboxed user of apt may not write here, and says so on stderr.
-        run("apt-get", "download", "-qq", f"{package}={version}", cwd=folder, stderr=subprocess.DEVNULL)
+        # As root apt would download as another user, who may not write here.
+        run("apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", f"{package}={version}", cwd=folder)
 
 
 Recipe = Callable[[Path, BinaryIO, dict[str, Any]], None]
