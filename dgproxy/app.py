@@ -20,7 +20,8 @@ from dgproxy.engine import context
 from dgproxy.engine.buckets import ensure_bucket
 from dgproxy.engine.policy import Policy
 from dgproxy.http import protocol
-from dgproxy.http.service import Credentials, s3_server
+from dgproxy.http.access import Credentials
+from dgproxy.http.service import s3_server
 from dgproxy.http.ui import ui_application
 from dgproxy.listen import BACKLOG
 from dgproxy.storage import filesystem

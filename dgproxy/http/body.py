@@ -9,7 +9,7 @@ and hashing run on worker threads in batches. How the bytes are stored is the en
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Final, TypeVar
 
 from aiohttp import HttpVersion11, web
@@ -67,7 +67,7 @@ class RequestBody(Body):
         """Never: what a body needs is leased when the engine begins to read it."""
         return False
 
-    async def __aiter__(self) -> AsyncIterator[Buffer]:
+    async def __aiter__(self) -> AsyncGenerator[Buffer, None]:
         """The decoded bytes.
 
         Raises S3Error: IncompleteBody, InvalidRequest, RequestTimeout, and what decoding raises.

@@ -12,9 +12,10 @@ from typing import Final
 from dgproxy.engine.commit import Allow, anything
 from dgproxy.engine.context import Engine
 from dgproxy.engine.manifest import Attributes, Manifest
+from dgproxy.http.access import Credentials
 from dgproxy.http.body import RequestBody
 from dgproxy.http.exchange import Exchange
-from dgproxy.s3 import conditions, metadata, payload, tags
+from dgproxy.s3 import conditions, metadata, payload, tags, uri
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.operation import Request
 from dgproxy.s3.sigv4 import Authentication
@@ -25,11 +26,12 @@ REGION: Final = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A routed, authenticated request."""
+    """A routed request, authenticated unless the server is open or the signature is inside a form."""
 
     exchange: Exchange
     engine: Engine
     s3: Request
+    credentials: Credentials | None
     authentication: Authentication | None
 
     @property
@@ -76,10 +78,13 @@ class Call:
 
     def attributes(self) -> Attributes:
         """What the headers say the object is. Raises S3Error."""
-        metadata.refuse_unsupported(self.headers)
-        described = metadata.parse(self.headers.items())
-        tagged = tags.of_headers(self.headers)
-        return Attributes(headers=dict(described.content), metadata=dict(described.user), tags=tagged)
+        return attributes_of(self.headers)
+
+    def location(self, key: str) -> str:
+        """The URL of an object in the bucket, as the client would write it."""
+        place = uri.encode(f"/{self.bucket}/{key}".encode(), safe="/")
+        host = self.headers.get("host")
+        return place if host is None else f"{self.exchange.request.scheme}://{host}{place}"
 
     def write_condition(self, *, deleting: bool = False) -> Allow:
         """If-Match and If-None-Match of a write, as the engine asks them. Raises S3Error."""
@@ -91,3 +96,10 @@ class Call:
             condition.check(None if current is None else current.etag)
 
         return allow
+
+
+def attributes_of(headers: Mapping[str, str]) -> Attributes:
+    """What headers, or a form's fields, say an object is. Raises S3Error."""
+    metadata.refuse_unsupported(headers)
+    described = metadata.parse(headers.items())
+    return Attributes(dict(described.content), dict(described.user), tags.of_headers(headers))

@@ -11,7 +11,7 @@ from dgproxy.engine import multipart
 from dgproxy.engine.multipart import PartRecord, Upload
 from dgproxy.http import answers
 from dgproxy.http.call import Call
-from dgproxy.s3 import checksums, integrity, listing, uri, xml
+from dgproxy.s3 import checksums, integrity, listing, xml
 from dgproxy.s3.checksums import Algorithm, Checksum, ChecksumType
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.names import part_number
@@ -56,7 +56,7 @@ async def complete_multipart_upload(call: Call) -> web.StreamResponse:
         call.bucket,
         call.key,
         manifest.etag,
-        _location(call),
+        call.location(call.key),
         checksum=answers.stored_checksum(manifest.checksums),
     )
     return answers.xml(document, {"x-amz-storage-type": manifest.storage})
@@ -103,13 +103,6 @@ async def list_multipart_uploads(call: Call) -> web.StreamResponse:
 
 def _upload_id(call: Call) -> str:
     return call.s3.query["uploadId"]
-
-
-def _location(call: Call) -> str:
-    """The object's URL as the client would write it."""
-    place = uri.encode(f"/{call.bucket}/{call.key}".encode(), safe="/")
-    host = call.headers.get("host")
-    return place if host is None else f"{call.exchange.request.scheme}://{host}{place}"
 
 
 def _check_size(call: Call, parts: Sequence[PartRecord]) -> None:

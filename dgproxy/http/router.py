@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from dgproxy.http import attributes, buckets, copies, multipart, objects
+from dgproxy.http import attributes, buckets, copies, forms, multipart, objects
 from dgproxy.http.call import Call
 from dgproxy.s3 import unconfigured
 from dgproxy.s3.operation import Operation
@@ -31,6 +31,7 @@ HANDLERS: Final[Mapping[Operation, Handler]] = {
     Operation.GET_OBJECT: objects.get_object,
     Operation.HEAD_OBJECT: objects.head_object,
     Operation.PUT_OBJECT: objects.put_object,
+    Operation.POST_OBJECT: forms.post_object,
     Operation.COPY_OBJECT: copies.copy_object,
     Operation.DELETE_OBJECT: objects.delete_object,
     Operation.DELETE_OBJECTS: objects.delete_objects,

@@ -9,37 +9,23 @@ It is a plain aiohttp `Server`, not an `Application`: routing S3 takes method, p
 together, and an Application answers some requests by itself (`OPTIONS *` with Expect, a key with a line end).
 """
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-
 from aiohttp import HttpVersion10, HttpVersion11, web
 
 from dgproxy.engine import buckets
 from dgproxy.engine.context import Engine
+from dgproxy.http import access
+from dgproxy.http.access import Credentials
 from dgproxy.http.call import Call
 from dgproxy.http.errors import to_s3
 from dgproxy.http.exchange import Exchange
 from dgproxy.http.router import HANDLERS
 from dgproxy.logs import get_logger
-from dgproxy.s3 import claim, cors, operation, sigv2, sigv4, uri
+from dgproxy.s3 import claim, cors, operation, uri
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.operation import Operation
 from dgproxy.storage.backend import BucketNotFound
 
 _log = get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """The one key pair that may sign, and whether Signature Version 2 will do in a URL."""
-
-    access_key_id: str
-    secret_access_key: str
-    signature_v2: bool = True
-
-    def secret_of(self, access_key_id: str) -> str | None:
-        """The secret of a key, None for an unknown one."""
-        return self.secret_access_key if access_key_id == self.access_key_id else None
 
 
 def s3_server(engine: Engine, credentials: Credentials | None) -> web.Server:
@@ -104,14 +90,14 @@ async def _carry_out(
         preflight = _preflight(request)
         if preflight is not None:
             return preflight
-    elif credentials is not None:
-        authentication = _authenticate(credentials, request)
+    elif credentials is not None and not access.is_form(request, exchange.headers):
+        authentication = access.authenticate(credentials, request)
     query = uri.first_values(uri.query_pairs(operation.split_target(request.raw_path)[1]))
     exchange.headers = claim.hoisted_headers(query) | exchange.headers
     try:
         asked = operation.parse(request.method, request.raw_path, exchange.headers)
         exchange.asked = asked
-        return await HANDLERS[asked.operation](Call(exchange, engine, asked, authentication))
+        return await HANDLERS[asked.operation](Call(exchange, engine, asked, credentials, authentication))
     except S3Error as error:
         if error.code == "NotImplemented":
             await _require_bucket(engine, exchange)
@@ -129,23 +115,6 @@ async def _require_bucket(engine: Engine, exchange: Exchange) -> None:
         await buckets.head_bucket(engine, bucket)
     except BucketNotFound as error:
         raise to_s3(error, bucket) from error
-
-
-def _authenticate(credentials: Credentials, request: web.BaseRequest) -> sigv4.Authentication:
-    path, query = operation.split_target(request.raw_path)
-    version_2 = (
-        credentials.signature_v2
-        and "Authorization" not in request.headers
-        and sigv2.is_presigned(uri.first_values(uri.query_pairs(query)))
-    )
-    return (sigv2.authenticate if version_2 else sigv4.authenticate)(
-        request.method,
-        path,
-        query,
-        list(request.headers.items()),
-        secret_of=credentials.secret_of,
-        now=datetime.now(UTC),
-    )
 
 
 def _preflight(request: web.BaseRequest) -> web.Response | None:

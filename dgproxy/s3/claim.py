@@ -16,7 +16,15 @@ from typing import Final, NamedTuple
 from dgproxy.s3 import dates, payload
 from dgproxy.s3.errors import S3Error
 
-__all__ = ["ALGORITHM", "Claim", "Credential", "has_credentials", "hoisted_headers", "read_claim"]
+__all__ = [
+    "ALGORITHM",
+    "Claim",
+    "Credential",
+    "has_credentials",
+    "hoisted_headers",
+    "read_claim",
+    "read_credential",
+]
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _MAX_EXPIRES: Final = 7 * 24 * 3600
@@ -141,7 +149,7 @@ def _header_claim(authorization: str, headers: Mapping[str, str]) -> Claim:
                 "the authorization header requires three components: Credential, SignedHeaders, and "
                 f"Signature; {name} is missing."
             )
-    credential = _credential(fields["Credential"])
+    credential = read_credential(fields["Credential"])
     if credential is None:
         raise _header_malformed(_BAD_CREDENTIAL)
     content_sha256 = headers.get("x-amz-content-sha256")
@@ -179,7 +187,7 @@ def _query_claim(query: Mapping[str, str], headers: Mapping[str, str]) -> Claim:
         )
     if query["X-Amz-Algorithm"] != ALGORITHM:
         raise _query_malformed(f'X-Amz-Algorithm only supports "{ALGORITHM}"')
-    credential = _credential(query["X-Amz-Credential"])
+    credential = read_credential(query["X-Amz-Credential"])
     if credential is None:
         raise _query_malformed(f"Error parsing the X-Amz-Credential parameter; {_BAD_CREDENTIAL}")
     signed_at = dates.parse_timestamp(query["X-Amz-Date"])
@@ -216,7 +224,8 @@ _BAD_CREDENTIAL: Final = (
 )
 
 
-def _credential(text: str) -> Credential | None:
+def read_credential(text: str) -> Credential | None:
+    """Take a Credential apart, None for what is none."""
     access_key, *scope = text.rsplit("/", 4)  # an access key may hold a `/`
     return Credential(access_key, *scope) if access_key and len(scope) == 4 else None
 

@@ -143,6 +143,31 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
         400,
         "The provided 'x-amz-content-sha256' header does not match what was computed.",
     ),
+    # -- forms -----------------------------------------------------------------------------------------------
+    "IncorrectNumberOfFilesInPostRequest": (400, "POST requires exactly one file upload per request."),
+    "InvalidPolicyDocument": (
+        400,
+        "The content of the form does not meet the conditions specified in the policy document.",
+    ),
+    "MalformedPOSTRequest": (
+        400,
+        "The body of your POST request is not well-formed multipart/form-data.",
+    ),
+    "MaxPostPreDataLengthExceededError": (
+        400,
+        "Your POST request fields preceding the upload file were too large.",
+    ),
+    "RequestIsNotMultiPartContent": (
+        412,
+        "Bucket POST must be of the enclosure-type multipart/form-data.",
+    ),
+    "UserKeyMustBeSpecified": (
+        400,
+        (
+            "The bucket POST must contain the specified field name. If it is specified, check the order of "
+            "the fields."
+        ),
+    ),
     # -- multipart -------------------------------------------------------------------------------------------
     "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size"),
     "InvalidPart": (

@@ -68,6 +68,7 @@ class Operation(Enum):
     DELETE_OBJECT_TAGGING = ("DeleteObjectTagging", True, Body.NONE)
     HEAD_OBJECT = ("HeadObject", False, Body.NONE)
     PUT_OBJECT = ("PutObject", True, Body.OBJECT)
+    POST_OBJECT = ("PostObject", True, Body.OBJECT)
     COPY_OBJECT = ("CopyObject", True, Body.NONE)
     DELETE_OBJECT = ("DeleteObject", True, Body.NONE)
     DELETE_OBJECTS = ("DeleteObjects", True, Body.XML)
@@ -149,7 +150,7 @@ _BUCKET: Final[_Table] = {
         "HEAD": Operation.HEAD_BUCKET,
         "PUT": Operation.CREATE_BUCKET,
         "DELETE": Operation.DELETE_BUCKET,
-        "POST": "PostObject",
+        "POST": Operation.POST_OBJECT,
     },
     "list-type": {"GET": Operation.LIST_OBJECTS_V2},
     "location": {"GET": Operation.GET_BUCKET_LOCATION},

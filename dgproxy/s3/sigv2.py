@@ -2,8 +2,8 @@
 """AWS Signature Version 2 of presigned URLs, which boto3 still makes for custom endpoints.
 
 It covers less than version 4: neither the host nor most query parameters, with SHA-1. So it is accepted in
-URLs only, which are time-limited, and can be left out: nothing else depends on this module. A version 2
-Authorization header is refused by `claim`.
+URLs and forms only, which are time-limited, and can be left out: nothing else depends on this module. A
+version 2 Authorization header is refused by `claim`.
 
 Amazon S3 User Guide, "Signing and authenticating REST requests" and its "Query string request authentication
 alternative".
@@ -17,9 +17,9 @@ from typing import Final
 
 from dgproxy.s3 import payload, uri
 from dgproxy.s3.errors import S3Error
-from dgproxy.s3.sigv4 import Authentication
+from dgproxy.s3.sigv4 import Authentication, missing_field
 
-__all__ = ["authenticate", "is_presigned"]
+__all__ = ["authenticate", "authenticate_form", "is_presigned", "is_signed_form"]
 
 #: Query parameters that are part of the signed resource; the others are not signed.
 _SIGNED_PARAMETERS: Final = frozenset(
@@ -111,6 +111,27 @@ def authenticate(
         signing_key=b"",
         presigned=True,
     )
+
+
+def is_signed_form(fields: Mapping[str, str]) -> bool:
+    """Say whether a browser upload's form has a field of version 2 and none of version 4."""
+    return ("awsaccesskeyid" in fields or "signature" in fields) and "x-amz-algorithm" not in fields
+
+
+def authenticate_form(fields: Mapping[str, str], *, secret_of: Callable[[str], str | None]) -> str:
+    """Verify a form as `sigv4.authenticate_form` does, with the same errors."""
+    for name, shown in (("awsaccesskeyid", "AWSAccessKeyId"), ("signature", "Signature")):
+        if not fields.get(name):
+            raise missing_field(shown)
+    access_key = fields["awsaccesskeyid"]
+    secret = secret_of(access_key)
+    if secret is None:
+        raise S3Error("InvalidAccessKeyId", extra={"AWSAccessKeyId": access_key})
+    digest = hmac.digest(secret.encode(), uri.wire_bytes(fields["policy"]), "sha1")
+    if not hmac.compare_digest(base64.b64encode(digest), fields["signature"].encode("utf-8", "replace")):
+        extra = {"AWSAccessKeyId": access_key, "StringToSign": fields["policy"]}
+        raise S3Error("SignatureDoesNotMatch", extra=extra)
+    return access_key
 
 
 def _check_time(expires: str, now: datetime) -> None:

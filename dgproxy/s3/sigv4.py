@@ -23,10 +23,10 @@ from functools import lru_cache
 from typing import Final
 
 from dgproxy.s3 import uri
-from dgproxy.s3.claim import ALGORITHM, Claim, has_credentials, read_claim
+from dgproxy.s3.claim import ALGORITHM, Claim, has_credentials, read_claim, read_credential
 from dgproxy.s3.errors import S3Error
 
-__all__ = ["Authentication", "ChunkSigner", "authenticate", "has_credentials"]
+__all__ = ["Authentication", "ChunkSigner", "authenticate", "authenticate_form", "has_credentials"]
 
 _TERMINAL: Final = "aws4_request"
 _MAX_SKEW: Final = timedelta(minutes=15)
@@ -143,6 +143,45 @@ def authenticate(
         signature=claim.signature,
         signing_key=signing_key,
         presigned=claim.expires is not None,
+    )
+
+
+def authenticate_form(fields: Mapping[str, str], *, secret_of: Callable[[str], str | None]) -> str:
+    """Verify the signature over the `policy` of a browser upload's form; gives the access key.
+
+    `fields` have lower-case names. How long the policy is good is said in it. Raises S3Error:
+    InvalidArgument, InvalidAccessKeyId, SignatureDoesNotMatch.
+    """
+    for name in ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"):
+        if not fields.get(name):
+            raise missing_field(name)
+    credential = read_credential(fields["x-amz-credential"])
+    if (
+        fields["x-amz-algorithm"] != ALGORITHM
+        or credential is None
+        or credential[3:] != ("s3", _TERMINAL)
+        or credential.date != fields["x-amz-date"][:8]
+    ):
+        message = "x-amz-algorithm, x-amz-credential and x-amz-date don't make a Version 4 credential for s3."
+        raise S3Error("InvalidArgument", message, extra={"ArgumentName": "x-amz-credential"})
+    secret = secret_of(credential.access_key)
+    if secret is None:
+        raise S3Error("InvalidAccessKeyId", extra={"AWSAccessKeyId": credential.access_key})
+    signing_key = _signing_key(secret, *credential[1:])
+    expected = _sign(signing_key, uri.wire_bytes(fields["policy"])).hex()
+    if not _equal(expected, fields["x-amz-signature"]):
+        extra = {"AWSAccessKeyId": credential.access_key, "StringToSign": fields["policy"]}
+        raise S3Error("SignatureDoesNotMatch", extra=extra)
+    return credential.access_key
+
+
+def missing_field(name: str) -> S3Error:
+    """Make the error for a form that lacks a field it needs to be signed."""
+    return S3Error(
+        "InvalidArgument",
+        f"Bucket POST must contain a field named '{name}'. If it is specified, please check the order of the "
+        "fields.",
+        extra={"ArgumentName": name, "ArgumentValue": ""},
     )
 
 

@@ -19,7 +19,8 @@ from aiohttp import web
 from dgproxy import app, logs
 from dgproxy.engine import context
 from dgproxy.engine.policy import Policy
-from dgproxy.http.service import Credentials, s3_server
+from dgproxy.http.access import Credentials
+from dgproxy.http.service import s3_server
 from dgproxy.storage.backend import Backend
 from dgproxy.storage.filesystem import FilesystemBackend
 from dgproxy.storage.memory import MemoryBackend

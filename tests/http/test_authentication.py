@@ -12,7 +12,7 @@ from botocore.auth import HmacV1QueryAuth, S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Keys
 
-from dgproxy.http.service import Credentials
+from dgproxy.http.access import Credentials
 from dgproxy.storage.memory import MemoryBackend
 from tests.http.conftest import BUCKET, Site, site_over
 from tests.http.wire import Answer

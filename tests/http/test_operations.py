@@ -87,7 +87,7 @@ async def test_buckets_are_listed_in_pages(any_site: Site) -> None:
         ("GET /AB?acl", (), None, (400, "InvalidBucketName")),
         (f"PUT /{BUCKET}?acl", (), b"", (501, "NotImplemented")),
         (f"PUT /{BUCKET}?versioning", (), b"", (501, "NotImplemented")),
-        (f"POST /{BUCKET}", (), b"", (501, "NotImplemented")),
+        (f"POST /{BUCKET}", (), b"", (412, "RequestIsNotMultiPartContent")),
         ("POST /", (), b"", (405, "MethodNotAllowed")),
         ("GET /?max-buckets=0", (), None, (400, "InvalidArgument")),
         (f"GET /{BUCKET}?max-keys=-1", (), None, (400, "InvalidArgument")),

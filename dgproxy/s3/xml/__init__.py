@@ -36,6 +36,7 @@ from dgproxy.s3.xml.results import (
     render_error,
     render_location,
     render_object_attributes,
+    render_post_object,
     render_tagging,
 )
 
@@ -66,5 +67,6 @@ __all__ = [
     "render_list_parts",
     "render_location",
     "render_object_attributes",
+    "render_post_object",
     "render_tagging",
 ]

@@ -33,6 +33,7 @@ __all__ = [
     "render_error",
     "render_location",
     "render_object_attributes",
+    "render_post_object",
     "render_tagging",
 ]
 
@@ -149,6 +150,12 @@ def render_create_multipart_upload(bucket: str, key: str, upload_id: str) -> byt
         tag("Key", key),
         tag("UploadId", upload_id),
     )
+
+
+def render_post_object(bucket: str, key: str, etag: str, location: str) -> bytes:
+    """Render PostResponse, which success_action_status 201 asks for; `location` is the object's URL."""
+    content = tag("Location", location) + tag("Bucket", bucket) + tag("Key", key) + etag_tag(etag)
+    return f"{HEAD}<PostResponse>{content}</PostResponse>".encode()  # it has no namespace
 
 
 def render_complete_multipart_upload(

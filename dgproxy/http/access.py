@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who is asking: from a request, or a browser's form, to the key that signed it.
+
+Chooses the version of the signature; what makes one valid is said in `s3`. What is asked is not looked at,
+except that a browser upload is signed inside its body and so let through to its handler (`is_form`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from dgproxy.s3 import claim, operation, sigv2, sigv4, uri
+from dgproxy.s3.errors import S3Error
+from dgproxy.s3.operation import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The one key pair that may sign, and whether Signature Version 2 will do in a URL."""
+
+    access_key_id: str
+    secret_access_key: str
+    signature_v2: bool = True
+
+    def secret_of(self, access_key_id: str) -> str | None:
+        """The secret of a key, None for an unknown one."""
+        return self.secret_access_key if access_key_id == self.access_key_id else None
+
+
+def authenticate(credentials: Credentials, request: web.BaseRequest) -> sigv4.Authentication:
+    """Verify the signature of a request's head. Raises S3Error."""
+    path, query = operation.split_target(request.raw_path)
+    version_2 = (
+        credentials.signature_v2
+        and "Authorization" not in request.headers
+        and sigv2.is_presigned(uri.first_values(uri.query_pairs(query)))
+    )
+    return (sigv2.authenticate if version_2 else sigv4.authenticate)(
+        request.method,
+        path,
+        query,
+        list(request.headers.items()),
+        secret_of=credentials.secret_of,
+        now=datetime.now(UTC),
+    )
+
+
+def is_form(request: web.BaseRequest, headers: Mapping[str, str]) -> bool:
+    """Say whether a request is a browser upload whose head is not signed: `authenticate_form` is then due."""
+    if request.method != "POST":
+        return False
+    try:
+        query = uri.first_values(uri.query_pairs(operation.split_target(request.raw_path)[1]))
+        asked = operation.parse(request.method, request.raw_path, headers)
+    except S3Error:
+        return False  # whoever may not ask is told that first
+    return asked.operation is Operation.POST_OBJECT and not claim.has_credentials(headers, query)
+
+
+def authenticate_form(credentials: Credentials, fields: Mapping[str, str]) -> None:
+    """Verify the signature of a form, fields by lower-case name. Raises S3Error."""
+    if not fields.get("policy"):
+        raise S3Error("AccessDenied")
+    version_2 = credentials.signature_v2 and sigv2.is_signed_form(fields)
+    verify = sigv2.authenticate_form if version_2 else sigv4.authenticate_form
+    verify(fields, secret_of=credentials.secret_of)
