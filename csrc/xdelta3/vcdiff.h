@@ -43,6 +43,7 @@
     X(VCD_E_HEADER, "reserved bits set in the file header")                         \
     X(VCD_E_CODE_TABLE, "application-defined code tables are not supported")        \
     X(VCD_E_SECONDARY, "a secondary compressor that is unknown or not supported")   \
+    X(VCD_E_COMPRESSED, "a compressed section is damaged")                          \
     X(VCD_E_TRUNCATED, "the delta ends too early")                                  \
     X(VCD_E_TRAILING, "bytes follow the end of the window")                         \
     X(VCD_E_VARINT, "an integer is too large")                                      \
@@ -196,5 +197,24 @@ vcd_error vcd_decoder_feed(vcd_decoder *decoder, const uint8_t *delta, size_t si
 
 /* VCD_E_TRUNCATED unless the delta so far is a file header and at least one window, all complete. */
 vcd_error vcd_decoder_finish(vcd_decoder *decoder);
+
+/* ---- secondary compression ---- */
+
+typedef struct vcd_secondary vcd_secondary;
+
+/*
+ * Read sections of one kind (data, instructions or addresses) that xdelta3 compressed with `compressor`, the
+ * id of the file header: 1, DJW, or 16, FGK; VCD_E_SECONDARY for others. FGK learns from window to window,
+ * so that its sections must be given in order, from the file's first.
+ */
+vcd_error vcd_secondary_new(vcd_secondary **secondary, unsigned compressor);
+void vcd_secondary_free(vcd_secondary *secondary);
+
+/*
+ * Decompress `section` to exactly `out_size` bytes, at most VCD_ENCODED_MAX: the integer that the section
+ * starts with, which is not part of `section`. After an error every further call is VCD_E_STATE.
+ */
+vcd_error vcd_secondary_decode(vcd_secondary *secondary, const uint8_t *section, size_t size, uint8_t *out,
+                               size_t out_size);
 
 #endif

@@ -50,6 +50,11 @@ void vcd_decoder_free(vcd_decoder *decoder);
 vcd_error vcd_decoder_feed(vcd_decoder *decoder, const uint8_t *delta, size_t size, size_t *used,
                            const uint8_t **out, size_t *out_size);
 vcd_error vcd_decoder_finish(vcd_decoder *decoder);
+typedef struct vcd_secondary vcd_secondary;
+vcd_error vcd_secondary_new(vcd_secondary **secondary, unsigned compressor);
+void vcd_secondary_free(vcd_secondary *secondary);
+vcd_error vcd_secondary_decode(vcd_secondary *secondary, const uint8_t *section, size_t size, uint8_t *out,
+                               size_t out_size);
 """
 
 ffibuilder = FFI()

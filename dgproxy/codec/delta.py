@@ -30,6 +30,7 @@ __all__ = [
     "Encoder",
     "Form",
     "Level",
+    "SectionReader",
     "SourceIndex",
     "decode_window",
     "encode_window",
@@ -465,3 +466,29 @@ class Decoder:
             self._open = False
             ffi.release(self._decoder)
             ffi.release(self._source)
+
+
+class SectionReader:
+    """Sections of one kind (data, instructions or addresses) of a file that xdelta3 compressed once more.
+
+    DJW and FGK only. One thread's at a time; after an exception it is over.
+    """
+
+    def __init__(self, compressor: int) -> None:
+        """`compressor`: the id in the file header, 1 (DJW) or 16 (FGK); others are CorruptDelta."""
+        made = ffi.new("vcd_secondary **")
+        _check(lib.vcd_secondary_new(made, compressor))
+        self._secondary = ffi.gc(made[0], lib.vcd_secondary_free)
+        self._guard = _OneAtATime()
+
+    def read(self, section: Buffer, size: int) -> bytearray:
+        """The `size` bytes that the next section stands for; the integer before them is not part of it.
+
+        Sections must come in the file's order, because FGK goes on from one to the next.
+        """
+        if not 0 <= size <= 2 * WINDOW_MAX:
+            raise ValueError(f"a section has at most {2 * WINDOW_MAX} bytes, not {size}")
+        result = bytearray(size)
+        with self._guard, _borrow(section) as data, _borrow(result, writable=True) as room:
+            _check(lib.vcd_secondary_decode(self._secondary, data, len(data), room, size))
+        return result
