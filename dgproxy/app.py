@@ -138,8 +138,8 @@ def _allow_open_files() -> None:
 def _use_one_arena() -> None:
     """Let all threads allocate from one heap, where the C library is glibc (mallopt(3), M_ARENA_MAX).
 
-    Each thread's own heap keeps the window buffers that were freed on it: eight uploads at once took 414 MB at
-    their peak, with one heap 340. Threads here allocate rarely and work long, so they don't wait for it.
+    Each thread's own heap keeps the window buffers that were freed on it: eight uploads at once took 414 MB
+    at their peak, with one heap 340. Threads here allocate rarely and work long, so they don't wait for it.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
