@@ -118,6 +118,17 @@ def suffixes(value: object) -> tuple[str, ...]:
     return found
 
 
+def origins(value: object) -> tuple[str, ...]:
+    """Make a list, or text with commas or spaces between, into origins of web pages, or patterns of them."""
+    each = value if isinstance(value, list | tuple) else _text(value).replace(",", " ").split()
+    found = tuple(dict.fromkeys(_text(one) for one in each))
+    for origin in found:
+        shape = r"\*|https?://[A-Za-z0-9.*\[\]:_-]{1,300}"
+        if not re.fullmatch(shape, origin, re.ASCII) or origin.count("*") > 1:
+            raise ValueError(f"{origin!r} is no origin such as https://example.com or https://*.example.com")
+    return found
+
+
 def directory(value: object) -> Path:
     """Make a path; a leading ~ is the home directory, which no shell has replaced in a file."""
     text = str(value) if isinstance(value, Path) else _text(value)

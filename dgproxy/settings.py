@@ -38,6 +38,8 @@ class Settings(BaseModel):
     secret_access_key: Annotated[SecretStr, BeforeValidator(values.secret)] | None = None
     #: Whether presigned URLs and POST forms may be signed with Signature Version 2.
     signature_v2: Annotated[bool, BeforeValidator(values.boolean)] = True
+    #: Pages that may call buckets without a CORS configuration: origins, each with at most one "*".
+    cors_origins: Annotated[tuple[str, ...], BeforeValidator(values.origins)] = ()
     #: A delta is kept when delta size / original size is smaller than this.
     max_delta_ratio: Annotated[float, BeforeValidator(values.not_a_boolean), Field(ge=0, le=1)] = 0.5
     #: Bytes; None leaves S3's own limits (5 GiB a PUT, 5 TiB an object).

@@ -10,6 +10,7 @@ import re
 
 OBJECTS = "objects/"
 UPLOADS = "uploads/"
+CONFIG = "config/"
 _SPACES = "deltaspaces/"
 
 #: Long enough to recognise a file, short enough for any file system after ids and suffixes.
@@ -64,6 +65,11 @@ def delta(key: str, reference_id: str, blob_id: str) -> str:
 def raw(key: str, blob_id: str) -> str:
     """The blob of bytes stored whole for one object."""
     return f"{_SPACES}{space_of(key)}{blob_id}-{_readable(key)}.bin"
+
+
+def setting(name: str) -> str:
+    """What a client configured of a bucket."""
+    return f"{CONFIG}{name}.json"
 
 
 def upload(upload_id: str) -> str:

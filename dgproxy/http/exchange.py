@@ -28,6 +28,7 @@ class Exchange:
     """`asked` is what the request was routed to, None before that.
 
     `headers` are by lower-case name; those that a presigned URL carries are added once it is authenticated.
+    `cors` are the headers with which the bucket lets a page of another origin read the answer.
     """
 
     def __init__(self, request: web.BaseRequest) -> None:
@@ -35,6 +36,7 @@ class Exchange:
         self.id: Final = secrets.token_hex(8).upper()
         self.headers = dict(plain_headers(request))
         self.asked: operation.Request | None = None
+        self.cors: Mapping[str, str] = {}
         self._begun = False
         self._code: str | None = None
         self._started = time.monotonic()
@@ -65,7 +67,8 @@ class Exchange:
         response.headers["Server"] = _SERVER
         response.headers["x-amz-request-id"] = self.id
         response.headers["x-amz-id-2"] = self.id
-        for name, value in cors.ui_cors_headers(self.headers.get("origin"), self.headers.get("host")).items():
+        ui = cors.ui_cors_headers(self.headers.get("origin"), self.headers.get("host"))
+        for name, value in (self.cors or ui).items():
             response.headers.setdefault(name, value)
         not_continued = "expect" in self.headers and (response.status >= 300 or not self.request.body_exists)
         if not_continued or not self.request.content.is_eof():

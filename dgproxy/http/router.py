@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from dgproxy.http import attributes, buckets, copies, forms, multipart, objects
+from dgproxy.http import attributes, buckets, copies, cors, forms, multipart, objects
 from dgproxy.http.call import Call
 from dgproxy.s3 import unconfigured
 from dgproxy.s3.operation import Operation
@@ -20,6 +20,9 @@ HANDLERS: Final[Mapping[Operation, Handler]] = {
     Operation.HEAD_BUCKET: buckets.head_bucket,
     Operation.DELETE_BUCKET: buckets.delete_bucket,
     Operation.GET_BUCKET_LOCATION: buckets.get_bucket_location,
+    Operation.GET_BUCKET_CORS: cors.get_bucket_cors,
+    Operation.PUT_BUCKET_CORS: cors.put_bucket_cors,
+    Operation.DELETE_BUCKET_CORS: cors.delete_bucket_cors,
     Operation.LIST_OBJECTS: buckets.list_objects_in,
     Operation.LIST_OBJECTS_V2: buckets.list_objects_in,
     Operation.LIST_OBJECT_VERSIONS: buckets.list_object_versions,

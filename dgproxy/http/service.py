@@ -9,18 +9,22 @@ It is a plain aiohttp `Server`, not an `Application`: routing S3 takes method, p
 together, and an Application answers some requests by itself (`OPTIONS *` with Expect, a key with a line end).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from aiohttp import HttpVersion10, HttpVersion11, web
 
 from dgproxy.engine import buckets
 from dgproxy.engine.context import Engine
-from dgproxy.http import access
+from dgproxy.http import access, cors
 from dgproxy.http.access import Credentials
 from dgproxy.http.call import Call
 from dgproxy.http.errors import to_s3
 from dgproxy.http.exchange import Exchange
 from dgproxy.http.router import HANDLERS
 from dgproxy.logs import get_logger
-from dgproxy.s3 import claim, cors, operation, uri
+from dgproxy.s3 import claim, operation, uri
+from dgproxy.s3.bucket_cors import Rule
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.operation import Operation
 from dgproxy.storage.backend import BucketNotFound
@@ -28,23 +32,36 @@ from dgproxy.storage.backend import BucketNotFound
 _log = get_logger()
 
 
-def s3_server(engine: Engine, credentials: Credentials | None) -> web.Server:
-    """The server over an engine; without credentials it is open to whoever reaches it."""
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """What every request is answered with."""
+
+    engine: Engine
+    credentials: Credentials | None
+    cors: Sequence[Rule]
+
+
+def s3_server(
+    engine: Engine, credentials: Credentials | None, default_cors: Sequence[Rule] = ()
+) -> web.Server:
+    """The server over an engine; without credentials it is open to whoever reaches it.
+
+    `default_cors` holds for buckets without a CORS configuration of their own.
+    """
+    site = _Site(engine, credentials, default_cors)
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        return await _answer(engine, credentials, request)
+        return await _answer(site, request)
 
     return web.Server(answer)
 
 
-async def _answer(
-    engine: Engine, credentials: Credentials | None, request: web.BaseRequest
-) -> web.StreamResponse:
+async def _answer(site: _Site, request: web.BaseRequest) -> web.StreamResponse:
     """Whatever happens inside, an S3 answer comes out."""
     exchange = Exchange(request)
     outcome: int | str = "cut off"
     try:
-        response = await _carry_out(engine, credentials, exchange)
+        response = await _carry_out(site, exchange)
         outcome = response.status
     except ConnectionError:
         outcome = "client gone"
@@ -77,30 +94,27 @@ def _cut_off(exchange: Exchange, error: Exception) -> None:
         exchange.request.transport.abort()
 
 
-async def _carry_out(
-    engine: Engine, credentials: Credentials | None, exchange: Exchange
-) -> web.StreamResponse:
+async def _carry_out(site: _Site, exchange: Exchange) -> web.StreamResponse:
     """Authenticate, route, handle. Raises S3Error and whatever the layers below raise."""
     request = exchange.request
     authentication = None
     if request.version not in {HttpVersion10, HttpVersion11}:
         raise S3Error("BadRequest", "This server speaks HTTP/1.1.")
     if request.method == "OPTIONS":
-        # A preflight can't carry a signature. Any OPTIONS but the built-in browser's is refused by `parse`.
-        preflight = _preflight(request)
-        if preflight is not None:
-            return preflight
-    elif credentials is not None and not access.is_form(request, exchange.headers):
-        authentication = access.authenticate(credentials, request)
+        return await cors.preflight(site.engine, exchange, site.cors)
+    exchange.cors = await cors.allowed(site.engine, exchange, site.cors)
+    if site.credentials is not None and not access.is_form(request, exchange.headers):
+        authentication = access.authenticate(site.credentials, request)
     query = uri.first_values(uri.query_pairs(operation.split_target(request.raw_path)[1]))
     exchange.headers = claim.hoisted_headers(query) | exchange.headers
     try:
         asked = operation.parse(request.method, request.raw_path, exchange.headers)
         exchange.asked = asked
-        return await HANDLERS[asked.operation](Call(exchange, engine, asked, credentials, authentication))
+        call = Call(exchange, site.engine, asked, site.credentials, authentication)
+        return await HANDLERS[asked.operation](call)
     except S3Error as error:
         if error.code == "NotImplemented":
-            await _require_bucket(engine, exchange)
+            await _require_bucket(site.engine, exchange)
         raise
 
 
@@ -115,14 +129,3 @@ async def _require_bucket(engine: Engine, exchange: Exchange) -> None:
         await buckets.head_bucket(engine, bucket)
     except BucketNotFound as error:
         raise to_s3(error, bucket) from error
-
-
-def _preflight(request: web.BaseRequest) -> web.Response | None:
-    """The answer to the built-in browser's preflight; None for any other OPTIONS."""
-    headers = cors.preflight_headers(
-        request.headers.get("Origin"),
-        request.headers.get("Host"),
-        request.headers.get("Access-Control-Request-Method"),
-        request.headers.get("Access-Control-Request-Headers"),
-    )
-    return None if headers is None else web.Response(headers=headers)

@@ -58,6 +58,9 @@ class Operation(Enum):
     HEAD_BUCKET = ("HeadBucket", False, Body.NONE)
     DELETE_BUCKET = ("DeleteBucket", True, Body.NONE)
     GET_BUCKET_LOCATION = ("GetBucketLocation", False, Body.NONE)
+    GET_BUCKET_CORS = ("GetBucketCors", False, Body.NONE)
+    PUT_BUCKET_CORS = ("PutBucketCors", True, Body.XML)
+    DELETE_BUCKET_CORS = ("DeleteBucketCors", True, Body.NONE)
     LIST_OBJECTS = ("ListObjects", False, Body.NONE)
     LIST_OBJECTS_V2 = ("ListObjectsV2", False, Body.NONE)
     LIST_OBJECT_VERSIONS = ("ListObjectVersions", False, Body.NONE)
@@ -88,7 +91,6 @@ class Operation(Enum):
     GET_BUCKET_LIFECYCLE_CONFIGURATION = ("GetBucketLifecycleConfiguration", False, Body.NONE)
     GET_OBJECT_LOCK_CONFIGURATION = ("GetObjectLockConfiguration", False, Body.NONE)
     GET_BUCKET_TAGGING = ("GetBucketTagging", False, Body.NONE)
-    GET_BUCKET_CORS = ("GetBucketCors", False, Body.NONE)
     GET_BUCKET_WEBSITE = ("GetBucketWebsite", False, Body.NONE)
     GET_BUCKET_REPLICATION = ("GetBucketReplication", False, Body.NONE)
     GET_BUCKET_LOGGING = ("GetBucketLogging", False, Body.NONE)
@@ -222,7 +224,7 @@ def parse(method: str, raw_target: str, headers: Mapping[str, str], *, domain: s
     with surrogateescape. `domain` turns on virtual-hosted style: `Host: <bucket>.<domain>` names the bucket.
 
     Raises S3Error: InvalidURI, InvalidBucketName, KeyTooLongError, InvalidArgument, NoSuchVersion,
-    MethodNotAllowed, NotImplemented; for OPTIONS, BadRequest and AccessForbidden.
+    MethodNotAllowed, NotImplemented. A preflight is no operation: `cors` answers it.
     """
     raw_path, raw_query = split_target(raw_target)
     query = _query(raw_query)
@@ -236,8 +238,6 @@ def parse(method: str, raw_target: str, headers: Mapping[str, str], *, domain: s
     else:
         kind, table = "OBJECT", _OBJECT
 
-    if method == "OPTIONS":
-        raise _preflight_refused(headers)
     subresource = _subresource(method, table, query)
     operation = _look_up(method, kind, table, subresource)
     if bucket:
@@ -381,14 +381,6 @@ def _check_parameters(operation: Operation, query: Mapping[str, str]) -> None:
         raise _invalid_argument("uploadId", "", "This operation needs the query parameter uploadId.")
     if operation is Operation.UPLOAD_PART and "partNumber" not in query:
         raise _invalid_argument("partNumber", "", "This operation needs the query parameter partNumber.")
-
-
-def _preflight_refused(headers: Mapping[str, str]) -> S3Error:
-    """OPTIONS, answered as S3 does for a bucket without CORS configuration."""
-    for name in ("Origin", "Access-Control-Request-Method"):
-        if not headers.get(name.lower()):
-            return S3Error("BadRequest", f"Insufficient information. {name} request header needed.")
-    return S3Error("AccessForbidden", "CORSResponse: CORS is not enabled for this bucket.")
 
 
 def _invalid_argument(name: str, value: str, message: str) -> S3Error:

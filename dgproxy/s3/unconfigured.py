@@ -34,7 +34,6 @@ _ANSWERS: Final[Mapping[Operation, bytes | str]] = {
     Operation.GET_BUCKET_LIFECYCLE_CONFIGURATION: "NoSuchLifecycleConfiguration",
     Operation.GET_OBJECT_LOCK_CONFIGURATION: "ObjectLockConfigurationNotFoundError",
     Operation.GET_BUCKET_TAGGING: "NoSuchTagSet",
-    Operation.GET_BUCKET_CORS: "NoSuchCORSConfiguration",
     Operation.GET_BUCKET_WEBSITE: "NoSuchWebsiteConfiguration",
     Operation.GET_BUCKET_REPLICATION: "ReplicationConfigurationNotFoundError",
     Operation.GET_BUCKET_LOGGING: document("BucketLoggingStatus"),

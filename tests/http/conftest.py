@@ -5,7 +5,7 @@ import asyncio
 import io
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from dgproxy.engine import context
 from dgproxy.engine.policy import Policy
 from dgproxy.http.access import Credentials
 from dgproxy.http.service import s3_server
+from dgproxy.s3.bucket_cors import Rule
 from dgproxy.storage.backend import Backend
 from dgproxy.storage.filesystem import FilesystemBackend
 from dgproxy.storage.memory import MemoryBackend
@@ -81,7 +82,11 @@ class Site:
 
 @asynccontextmanager
 async def site_over(
-    backend: Backend, credentials: Credentials | None = None, *, grace: float = 5
+    backend: Backend,
+    credentials: Credentials | None = None,
+    *,
+    grace: float = 5,
+    default_cors: Sequence[Rule] = (),
 ) -> AsyncIterator[Site]:
     """A server over an open backend; at the block's end it stops as on SIGTERM."""
     policy = Policy((".zip",), 0.5, LIMIT)
@@ -100,7 +105,7 @@ async def site_over(
         site = Site(listening.getsockname()[1], engine)
 
         async def serve(started: asyncio.Event) -> None:
-            runner = web.ServerRunner(s3_server(engine, credentials), shutdown_timeout=grace)
+            runner = web.ServerRunner(s3_server(engine, credentials, default_cors), shutdown_timeout=grace)
             async with app._listening(runner, [listening]):
                 started.set()
                 await site.stopping.wait()

@@ -25,7 +25,6 @@ ANSWERS: dict[str, dict[str, Any] | str] = {
     "GetBucketLifecycleConfiguration": "NoSuchLifecycleConfiguration",
     "GetObjectLockConfiguration": "ObjectLockConfigurationNotFoundError",
     "GetBucketTagging": "NoSuchTagSet",
-    "GetBucketCors": "NoSuchCORSConfiguration",
     "GetBucketWebsite": "NoSuchWebsiteConfiguration",
     "GetBucketReplication": "ReplicationConfigurationNotFoundError",
     "GetBucketLogging": {},

@@ -6,10 +6,11 @@ or more elements than any document of S3 has (libxml2 itself ends at a depth of 
 by `MAX_DOCUMENT` and `_MAX_ELEMENTS`, not by what it claims. Then its reader takes exactly the elements its
 schema has; any other is MalformedXML.
 
-Schemas: Amazon S3 API Reference, request syntax of CreateBucket, DeleteObjects, PutObjectTagging and
-CompleteMultipartUpload.
+Schemas: Amazon S3 API Reference, request syntax of CreateBucket, DeleteObjects, PutObjectTagging,
+PutBucketCors and CompleteMultipartUpload.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
@@ -17,6 +18,7 @@ from typing import Final, cast
 from lxml import etree
 
 from dgproxy.s3 import tags
+from dgproxy.s3.bucket_cors import Rule
 from dgproxy.s3.checksums import Algorithm, Checksum
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.names import check_key, check_version, part_number
@@ -28,6 +30,7 @@ __all__ = [
     "DeleteRequest",
     "PartReference",
     "parse_complete_multipart_upload",
+    "parse_cors",
     "parse_create_bucket",
     "parse_delete",
     "parse_tagging",
@@ -40,6 +43,12 @@ MAX_DOCUMENT: Final = 8 << 20
 MAX_DELETE: Final = 1000
 # 10000 parts with a number, an etag and a checksum for each algorithm.
 _MAX_ELEMENTS: Final = 100_000
+
+#: Rules in one CORS configuration.
+_MAX_RULES: Final = 100
+_CORS_LISTS: Final = ("AllowedOrigin", "AllowedMethod", "AllowedHeader", "ExposeHeader")
+#: Their text goes into headers.
+_HEADER_TEXT: Final = re.compile(r"[ -~]{0,1024}")
 
 _CHECKSUM_ELEMENTS: Final = {algorithm.element: algorithm for algorithm in Algorithm}
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
@@ -121,6 +130,45 @@ def parse_tagging(body: bytes) -> dict[str, str]:
             raise S3Error("MalformedXML")
         pairs.append((fields["Key"], fields["Value"]))
     return tags.check(pairs)
+
+
+def parse_cors(body: bytes) -> list[Rule]:
+    """Read a CORSConfiguration: 1 to 100 rules, in order.
+
+    Raises S3Error: MalformedXML, MaxMessageLengthExceeded, InvalidRequest.
+    """
+    rules = [_cors_rule(element) for element in _root(body, "CORSConfiguration").children]
+    if not 1 <= len(rules) <= _MAX_RULES:
+        raise S3Error("MalformedXML")
+    return rules
+
+
+def _cors_rule(element: "_Element") -> Rule:
+    if element.name != "CORSRule":
+        raise S3Error("MalformedXML")
+    lists: dict[str, list[str]] = {name: [] for name in _CORS_LISTS}
+    single = {"ID": "", "MaxAgeSeconds": ""}
+    for child in element.children:
+        text = child.text.strip()
+        if child.children or not _HEADER_TEXT.fullmatch(text):
+            raise S3Error("MalformedXML")
+        if child.name in lists:
+            lists[child.name].append(text)
+        elif child.name in single and not single[child.name]:
+            single[child.name] = text
+        else:
+            raise S3Error("MalformedXML")
+    age = single["MaxAgeSeconds"]
+    if not re.fullmatch(r"[0-9]{0,9}", age):
+        raise S3Error("MalformedXML")
+    return Rule(
+        origins=tuple(lists["AllowedOrigin"]),
+        methods=tuple(lists["AllowedMethod"]),
+        headers=tuple(lists["AllowedHeader"]),
+        expose=tuple(lists["ExposeHeader"]),
+        max_age=int(age) if age else None,
+        id=single["ID"],
+    )
 
 
 def parse_complete_multipart_upload(body: bytes) -> list[PartReference]:

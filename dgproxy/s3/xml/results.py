@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dgproxy.s3.attributes import Attributes
+from dgproxy.s3.bucket_cors import Rule
 from dgproxy.s3.checksums import Checksum
 from dgproxy.s3.dates import iso8601
 from dgproxy.s3.errors import S3Error
@@ -28,6 +29,7 @@ __all__ = [
     "DeleteFailed",
     "render_complete_multipart_upload",
     "render_copy_object",
+    "render_cors",
     "render_create_multipart_upload",
     "render_delete",
     "render_error",
@@ -94,6 +96,27 @@ def render_tagging(tags: Mapping[str, str]) -> bytes:
     """Render Tagging."""
     content = "".join(f"<Tag>{tag('Key', key)}{tag('Value', value)}</Tag>" for key, value in tags.items())
     return document("Tagging", f"<TagSet>{content}</TagSet>")
+
+
+def render_cors(rules: Sequence[Rule]) -> bytes:
+    """Render CORSConfiguration; `parse_cors` reads it back."""
+    return document("CORSConfiguration", *(f"<CORSRule>{_cors_rule(rule)}</CORSRule>" for rule in rules))
+
+
+def _cors_rule(rule: Rule) -> str:
+    lists = {
+        "AllowedOrigin": rule.origins,
+        "AllowedMethod": rule.methods,
+        "AllowedHeader": rule.headers,
+        "ExposeHeader": rule.expose,
+    }
+    return "".join(
+        (
+            tag("ID", rule.id) if rule.id else "",
+            *(tag(name, text) for name, texts in lists.items() for text in texts),
+            tag("MaxAgeSeconds", str(rule.max_age)) if rule.max_age is not None else "",
+        )
+    )
 
 
 def render_object_attributes(
