@@ -32,7 +32,8 @@ enum {
     RUN_MIN = 32,      /* shortest run of one byte worth interrupting the literals */
     GOOD_MIN = 32,     /* shorter copies do not make lookups worth while again */
     DRY_MAX = 1024,    /* bytes without a match before lookups thin out */
-    STEP_MAX = 1024,   /* widest step then */
+    STEP_MAX = 1024,   /* widest step then, */
+    GIVING_UP = 256,   /* or a byte for so many without a match */
     DRY_PER_STEP = 16, /* bytes without a match per byte of step */
     ALIKE_MIN = 32,    /* equal bytes of 64 on the diagonal that make lookups wait, until */
     ALIKE_MAX = 2048,  /* so many bytes had no good match */
@@ -212,7 +213,8 @@ static size_t step_from(const struct search *search, size_t at) {
         return BATCH;
     }
     size_t step = dry / DRY_PER_STEP;
-    return step < STEP_MAX ? step : STEP_MAX;
+    size_t most = dry / GIVING_UP < STEP_MAX ? STEP_MAX : dry / GIVING_UP;
+    return step < most ? step : most;
 }
 
 /* Everything cheap at `at`: the diagonal, a run of one byte. A match moves search->literal past it. */

@@ -208,3 +208,12 @@ def test_the_thorough_level_copies_what_the_fast_one_does_not() -> None:
     assert decode_window(source, thorough, len(target)) == target
     assert len(fast) > 4500
     assert len(thorough) < 2200
+
+
+def test_unrelated_data_passes_and_what_follows_is_still_found() -> None:
+    rng = random.Random(7)
+    source = rng.randbytes(400_000)
+    target = rng.randbytes(2_000_000) + source[5000:300_000]
+    window = encode_window(SourceIndex.build(source, seed=1), target)
+    assert decode_window(source, window, len(target)) == target
+    assert len(window) < 2_000_100
