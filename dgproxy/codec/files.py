@@ -3,8 +3,8 @@
 
 `encode` and `decode` are iterators over what is to be written, in order, while up to `threads` windows are
 worked on; memory is the index and `threads` + 2 windows, whatever the sizes. `decode` reads every form of
-ours and what the stock tool writes, with application headers and LZMA sections. A delta has no end mark: one
-that was cut between two windows (or frames) is a shorter one, and only who knows the length can tell.
+ours and what the stock tool writes, application headers and compressed sections included. A delta has no end
+mark: one that was cut between two windows is a shorter one, and only who knows the length can tell.
 
 Sources and deltas are mapped files or any other memory; opening them and naming results is `commands`' job.
 """

@@ -92,8 +92,8 @@ _threads = click.option(
 def delta() -> None:
     """Make, read and describe deltas between files.
 
-    encode and decode do for files what the server does for objects. Everything that the stock xdelta3
-    program writes with its default settings is read, and plain deltas are written for it.
+    encode and decode do for files what the server does for objects. All that the stock xdelta3 program
+    writes is read, and plain deltas are written for it.
     """
     signal.signal(signal.SIGTERM, _terminated)
 

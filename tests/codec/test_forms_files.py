@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Delta files of every form, in memory: many windows, many threads, cut anywhere, and bombs."""
 
+import contextlib
 import random
 import resource
+import shutil
+import subprocess
 import tracemalloc
+from pathlib import Path
 
 import pytest
 import zstandard
@@ -102,6 +106,28 @@ def test_an_iterator_may_be_left_early(pair: tuple[bytes, bytes], threads: int) 
     found = files.decode(pair[0], delta, threads=threads)
     assert bytes(next(found)) == pair[1][:WINDOW]
     found.close()
+
+
+@pytest.mark.skipif(not shutil.which("xdelta3"), reason="xdelta3 is not installed: apt-get install xdelta3")
+@pytest.mark.parametrize("compressor", ["lzma", "djw", "fgk"])
+def test_damage_in_compressed_sections(pair: tuple[bytes, bytes], tmp_path: Path, compressor: str) -> None:
+    for name, content in zip(("old", "new"), pair, strict=True):
+        (tmp_path / name).write_bytes(content)
+    paths = [str(tmp_path / name) for name in ("old", "new", "delta")]
+    subprocess.run(["xdelta3", "-q", "-e", "-S", compressor, "-W", "16384", "-s", *paths], check=True)
+    delta = (tmp_path / "delta").read_bytes()
+    assert files.describe(delta).compressed > 3
+    assert decode(pair[0], delta) == pair[1]
+    rng = random.Random(3)
+    for _ in range(150):
+        damaged = bytearray(delta)
+        for _ in range(rng.randrange(1, 4)):
+            damaged[rng.randrange(30, len(delta))] ^= rng.randrange(1, 256)
+        with contextlib.suppress(CorruptDelta):
+            decode(pair[0], bytes(damaged))
+    for _ in range(50):
+        with contextlib.suppress(CorruptDelta):
+            decode(pair[0], delta[: rng.randrange(len(delta))])
 
 
 def test_a_bomb_is_opened_a_piece_at_a_time() -> None:
