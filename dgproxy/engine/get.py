@@ -84,8 +84,8 @@ class Reading:
             data = await self._engine.workers.run(_checked, stored, piece.source, window)
         except (CodecError, Damaged, _Mismatch) as error:
             raise ObjectDamaged(
-                f"{self.manifest.key} (generation {self.manifest.generation}): its stored bytes are damaged: "
-                f"{error}; restore the object or its reference from a backup"
+                f"{self.manifest.key} (generation {self.manifest.generation}): its stored bytes are damaged; "
+                "restore the object or its reference from a backup"
             ) from error
         return memoryview(data)[piece.cut.start : piece.cut.stop]
 
@@ -115,7 +115,7 @@ async def _open(
             current = await read(engine, bucket, key)
             if current.generation == manifest.generation:
                 raise ObjectDamaged(
-                    f"{bucket}/{key}: a blob that its manifest needs is missing or damaged: {error}; "
+                    f"{bucket}/{key}: a blob that its manifest needs is missing or damaged; "
                     "restore it from a backup"
                 ) from error
             manifest = current

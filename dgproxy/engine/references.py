@@ -94,10 +94,9 @@ class References:
                 try:
                     entry.mapping = await self._backend.map_blob(bucket, reference.blob, reference.length)
                 except (RecordNotFound, Damaged) as error:
-                    raise ObjectDamaged(
-                        f"{bucket}/{reference.blob}: this reference is missing or has a wrong length; "
-                        "objects stored as deltas against it can't be read until it is restored"
-                    ) from error
+                    raise _unusable(bucket, reference) from error
+            if not entry.mapping.intact:
+                raise _unusable(bucket, reference)
             return entry.mapping
 
     def _trim(self) -> None:
@@ -119,6 +118,13 @@ class References:
             entry.index.close()
         if entry.mapping is not None:
             entry.mapping.close()
+
+
+def _unusable(bucket: str, reference: Reference) -> ObjectDamaged:
+    return ObjectDamaged(
+        f"{bucket}/{reference.blob}: this reference is missing or has a wrong length; "
+        "objects stored as deltas against it can't be read until it is restored"
+    )
 
 
 def _build(entry: _Entry, source: memoryview, reference: Reference, largest: int) -> SourceIndex:

@@ -166,6 +166,10 @@ class MappedBlob(Protocol):
     def removed(self) -> bool:
         """The blob no longer has a name in storage: nothing new should be built on it."""
 
+    @property
+    def intact(self) -> bool:
+        """The blob still has the length it was mapped with; reading past a shorter one can't be survived."""
+
     def close(self) -> None:
         """Give the memory back. Raises BufferError while someone still holds a slice of `view`."""
 

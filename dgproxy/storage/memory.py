@@ -301,6 +301,10 @@ class _Mapped:
         held = self._backend._buckets.get(self._bucket)
         return held is None or held.entries.get(self._key) is not self._entry
 
+    @property
+    def intact(self) -> bool:
+        return True
+
     def close(self) -> None:
         self._view.release()
         try:

@@ -636,6 +636,7 @@ class BackendContract:
         mapped = await backend.map_blob(bucket, key, len(data))
         async with backend.open_blob(bucket, key) as blob:
             assert not mapped.removed
+            assert mapped.intact
             await backend.remove_blobs(bucket, [key])
             await self._absent(backend, bucket, key)
             assert mapped.removed

@@ -272,3 +272,19 @@ def test_damaged_files(server: Server, client: Client, kind: str) -> None:
         path.write_bytes(kept)
         for key in keys:
             assert client.ask("GET", f"/default/{key}").body == {"r/v1.tar": _BASE, "r/v2.tar": _NEXT}[key]
+
+
+def test_a_reference_cut_short_while_it_is_mapped(server: Server, client: Client) -> None:
+    """What is no longer there can't be read through the mapping: an error, and the server lives on."""
+    for key in ("r/v1.tar", "r/v2.tar"):
+        put(client, key, OBJECTS[key])
+    assert client.ask("GET", "/default/r/v2.tar").body == _NEXT
+    (reference,) = (server.data / "buckets" / "default").rglob("*.reference.bin")
+    whole = reference.read_bytes()
+    os.truncate(reference, 4096)
+    assert client.ask("GET", "/default/r/v2.tar").status == 500
+    assert client.ask("GET", "/default/r/v1.tar").status in {500, CUT}
+    with reference.open("r+b") as file:
+        file.write(whole)
+    assert client.ask("GET", "/default/r/v2.tar").body == _NEXT
+    assert "worker lost" not in server.log.read_text()

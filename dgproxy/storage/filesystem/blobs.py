@@ -163,6 +163,11 @@ class MappedFile(_Opened):
         """Whether the file has no name any more."""
         return os.fstat(self._descriptor).st_nlink == 0
 
+    @property
+    def intact(self) -> bool:
+        """Whether the file still has the length that is mapped: the rest would be a SIGBUS (mmap(2))."""
+        return os.fstat(self._descriptor).st_size == self._size
+
     def map(self, size: int) -> None:
         """Open and map the file. Raises RecordNotFound, BucketNotFound, Damaged."""
         self.open()
