@@ -22,7 +22,7 @@ UI_FILES := $(shell find ui -type f -not -path '*/node_modules/*' 2>/dev/null)
 NPM := $(shell command -v npm)
 
 # program:Debian package
-PROGRAMS := cc:gcc cmake:cmake ninja:ninja-build xdelta3:xdelta3
+PROGRAMS := cc:gcc cmake:cmake ninja:ninja-build xdelta3:xdelta3 rclone:rclone restic:restic
 
 .PHONY: help
 help:  ## Show this list.
@@ -39,8 +39,12 @@ run: .venv/.package  ## Run the server in the foreground; ARGS="-l 127.0.0.1:910
 	exec $(VENV)/deltaglider_proxy $(ARGS)
 
 .PHONY: test
-test: lint test-c test-ui .venv/.tools .venvs/awscli/.made  ## Run every check and every test; ARGS="tests/s3 -x" for pytest.
+test: lint test-c test-ui .venv/.tools clients-installed  ## Run every check and every test; ARGS="tests/s3 -x" for pytest.
 	@$(VENV)/python -m pytest $(ARGS)
+
+.PHONY: clients
+clients: .venv/.tools programs clients-installed  ## Run every client against the server; writes docs/CLIENTS.md.
+	@CLIENTS_TABLE=docs/CLIENTS.md $(VENV)/python -m pytest tests/clients $(ARGS)
 
 .PHONY: test-c
 test-c: programs
@@ -78,7 +82,7 @@ endif
 
 .PHONY: clean
 clean:  ## Remove everything that was made here; the data directory stays.
-	@rm -rf .venv .venvs build ui-dist ui/node_modules *.egg-info .hypothesis .*_cache
+	@rm -rf .venv .venvs build ui-dist ui/node_modules tests/clients/node/node_modules *.egg-info .hypothesis .*_cache
 	rm -f dgproxy/codec/_vcd.c dgproxy/codec/_vcd.*.so
 	find dgproxy tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
@@ -114,13 +118,29 @@ clean:  ## Remove everything that was made here; the data directory stays.
 	$(PIP) install --constraint constraints.txt --group test --group lint
 	touch $@
 
-# On its own, because it pins the botocore it works with.
-.venvs/awscli/.made: .venv/.python pyproject.toml constraints.txt
-	@echo "Installing aws-cli"
-	$(VENV)/python -m venv .venvs/awscli
-	.venvs/awscli/bin/python -m pip --quiet install --upgrade 'pip>=25.1'
-	.venvs/awscli/bin/python -m pip --quiet install --constraint constraints.txt --group awscli
-	touch $@
+# The clients that the tests drive, in environments of their own: they pin what they work with. What can't be
+# installed leaves no stamp, and its tests are skipped with that reason (in CI they fail).
+CLIENTS := .venvs/awscli/.made .venvs/clients/.made .venvs/boto3-1.34/.made
+
+.PHONY: clients-installed
+clients-installed: $(CLIENTS) $(if $(NPM),tests/clients/node/node_modules/.package-lock.json)
+
+$(CLIENTS): .venvs/%/.made: .venv/.python pyproject.toml constraints.txt $(wildcard tests/clients/constraints/*.txt)
+	@echo "Installing $*"
+	$(VENV)/python -m venv .venvs/$*
+	pip=".venvs/$*/bin/python -m pip --quiet --disable-pip-version-check"
+	constraints=$(or $(wildcard tests/clients/constraints/$*.txt),constraints.txt)
+	if $$pip install --upgrade 'pip>=25.1' && $$pip install --constraint "$$constraints" --group $*; then
+	    touch $@
+	else
+	    echo "$* could not be installed; the tests that need it are skipped."
+	fi
+
+tests/clients/node/node_modules/.package-lock.json: tests/clients/node/package.json tests/clients/node/package-lock.json
+	@echo "Installing the AWS SDK for JavaScript"
+	cd tests/clients/node
+	npm ci --no-audit --no-fund --loglevel=error > /dev/null
+	touch node_modules/.package-lock.json
 
 ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
 	@echo "Installing what the browser UI is built with"
