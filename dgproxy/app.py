@@ -118,7 +118,7 @@ async def _listening(runner: web.BaseRunner, sockets: Sequence[socket.socket]) -
 
 def _s3(settings: Settings, engine: context.Engine) -> web.Server:
     """The S3 application."""
-    return s3_server(engine, _credentials(settings), for_origins(settings.cors_origins))
+    return s3_server(engine, _credentials(settings), for_origins(settings.cors_origins), settings.domain)
 
 
 def _credentials(settings: Settings) -> Credentials | None:

@@ -118,6 +118,14 @@ def suffixes(value: object) -> tuple[str, ...]:
     return found
 
 
+def domain(value: object) -> str:
+    """Check a host name, lower-cased: no port, no dot at either end."""
+    name = _text(value).lower()
+    if len(name) > 253 or not re.fullmatch(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", name, re.ASCII):
+        raise ValueError("must be a host name without a port, such as s3.example.com")
+    return name
+
+
 def origins(value: object) -> tuple[str, ...]:
     """Make a list, or text with commas or spaces between, into origins of web pages, or patterns of them."""
     each = value if isinstance(value, list | tuple) else _text(value).replace(",", " ").split()

@@ -38,6 +38,8 @@ class Settings(BaseModel):
     secret_access_key: Annotated[SecretStr, BeforeValidator(values.secret)] | None = None
     #: Whether presigned URLs and POST forms may be signed with Signature Version 2.
     signature_v2: Annotated[bool, BeforeValidator(values.boolean)] = True
+    #: Base of virtual-hosted style host names; path style always works.
+    domain: Annotated[str, BeforeValidator(values.domain)] | None = None
     #: Pages that may call buckets without a CORS configuration: origins, each with at most one "*".
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(values.origins)] = ()
     #: A delta is kept when delta size / original size is smaller than this.

@@ -170,6 +170,7 @@ def test_no_delta_suffixes(text: str) -> None:
     ("name", "wrong"),
     [
         ("max_delta_ratio", ["-0.1", "1.01", "nan", "inf", "half"]),
+        ("domain", ["s3.example.com:9000", ".example.com", "a..b", "x" * 64, "a b", "*.example.com"]),
         ("cors_origins", ["a.test", "https://*.*.test", "https://a.test/x", "ftp://a"]),
         ("signature_v2", ["yes", "1", "on"]),
         ("workers", ["0", "-1", "1.5", "two", "1000000"]),

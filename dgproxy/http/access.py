@@ -29,31 +29,36 @@ class Credentials:
         return self.secret_access_key if access_key_id == self.access_key_id else None
 
 
-def authenticate(credentials: Credentials, request: web.BaseRequest) -> sigv4.Authentication:
-    """Verify the signature of a request's head. Raises S3Error."""
+def authenticate(
+    credentials: Credentials, request: web.BaseRequest, domain: str | None
+) -> sigv4.Authentication:
+    """Verify the signature of a request's head; `domain` as for `operation.parse`. Raises S3Error."""
     path, query = operation.split_target(request.raw_path)
-    version_2 = (
+    headers, now = list(request.headers.items()), datetime.now(UTC)
+    if (
         credentials.signature_v2
         and "Authorization" not in request.headers
         and sigv2.is_presigned(uri.first_values(uri.query_pairs(query)))
-    )
-    return (sigv2.authenticate if version_2 else sigv4.authenticate)(
-        request.method,
-        path,
-        query,
-        list(request.headers.items()),
-        secret_of=credentials.secret_of,
-        now=datetime.now(UTC),
-    )
+    ):
+        return sigv2.authenticate(
+            request.method,
+            path,
+            query,
+            headers,
+            secret_of=credentials.secret_of,
+            now=now,
+            host_bucket=operation.hosted_bucket(request.headers.get("Host", ""), domain) or "",
+        )
+    return sigv4.authenticate(request.method, path, query, headers, secret_of=credentials.secret_of, now=now)
 
 
-def is_form(request: web.BaseRequest, headers: Mapping[str, str]) -> bool:
+def is_form(request: web.BaseRequest, headers: Mapping[str, str], domain: str | None) -> bool:
     """Say whether a request is a browser upload whose head is not signed: `authenticate_form` is then due."""
     if request.method != "POST":
         return False
     try:
         query = uri.first_values(uri.query_pairs(operation.split_target(request.raw_path)[1]))
-        asked = operation.parse(request.method, request.raw_path, headers)
+        asked = operation.parse(request.method, request.raw_path, headers, domain=domain)
     except S3Error:
         return False  # whoever may not ask is told that first
     return asked.operation is Operation.POST_OBJECT and not claim.has_credentials(headers, query)

@@ -74,7 +74,7 @@ async def preflight(engine: Engine, exchange: Exchange, default: Sequence[Rule])
 async def _rules(engine: Engine, exchange: Exchange, default: Sequence[Rule]) -> Sequence[Rule]:
     """The rules of the bucket that a request names, or else the server's."""
     try:
-        bucket = operation.bucket_of(exchange.request.raw_path, exchange.headers)
+        bucket = operation.bucket_of(exchange.request.raw_path, exchange.headers, domain=exchange.domain)
         document = await bucket_settings.read(engine, bucket, bucket_settings.CORS) if bucket else None
     except (S3Error, BucketNotFound):
         return default  # what is wrong is said by the answer itself

@@ -28,11 +28,13 @@ class Exchange:
     """`asked` is what the request was routed to, None before that.
 
     `headers` are by lower-case name; those that a presigned URL carries are added once it is authenticated.
+    `domain` is the base of virtual-hosted style host names, None when there is only path style.
     `cors` are the headers with which the bucket lets a page of another origin read the answer.
     """
 
-    def __init__(self, request: web.BaseRequest) -> None:
+    def __init__(self, request: web.BaseRequest, domain: str | None = None) -> None:
         self.request: Final = request
+        self.domain: Final = domain
         self.id: Final = secrets.token_hex(8).upper()
         self.headers = dict(plain_headers(request))
         self.asked: operation.Request | None = None

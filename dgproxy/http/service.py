@@ -39,16 +39,21 @@ class _Site:
     engine: Engine
     credentials: Credentials | None
     cors: Sequence[Rule]
+    domain: str | None
 
 
 def s3_server(
-    engine: Engine, credentials: Credentials | None, default_cors: Sequence[Rule] = ()
+    engine: Engine,
+    credentials: Credentials | None,
+    default_cors: Sequence[Rule] = (),
+    domain: str | None = None,
 ) -> web.Server:
     """The server over an engine; without credentials it is open to whoever reaches it.
 
-    `default_cors` holds for buckets without a CORS configuration of their own.
+    `default_cors` holds for buckets without a CORS configuration of their own; `<bucket>.<domain>` as Host
+    names a bucket.
     """
-    site = _Site(engine, credentials, default_cors)
+    site = _Site(engine, credentials, default_cors, domain)
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         return await _answer(site, request)
@@ -58,7 +63,7 @@ def s3_server(
 
 async def _answer(site: _Site, request: web.BaseRequest) -> web.StreamResponse:
     """Whatever happens inside, an S3 answer comes out."""
-    exchange = Exchange(request)
+    exchange = Exchange(request, site.domain)
     outcome: int | str = "cut off"
     try:
         response = await _carry_out(site, exchange)
@@ -103,12 +108,12 @@ async def _carry_out(site: _Site, exchange: Exchange) -> web.StreamResponse:
     if request.method == "OPTIONS":
         return await cors.preflight(site.engine, exchange, site.cors)
     exchange.cors = await cors.allowed(site.engine, exchange, site.cors)
-    if site.credentials is not None and not access.is_form(request, exchange.headers):
-        authentication = access.authenticate(site.credentials, request)
+    if site.credentials is not None and not access.is_form(request, exchange.headers, site.domain):
+        authentication = access.authenticate(site.credentials, request, site.domain)
     query = uri.first_values(uri.query_pairs(operation.split_target(request.raw_path)[1]))
     exchange.headers = claim.hoisted_headers(query) | exchange.headers
     try:
-        asked = operation.parse(request.method, request.raw_path, exchange.headers)
+        asked = operation.parse(request.method, request.raw_path, exchange.headers, domain=site.domain)
         exchange.asked = asked
         call = Call(exchange, site.engine, asked, site.credentials, authentication)
         return await HANDLERS[asked.operation](call)
@@ -122,7 +127,7 @@ async def _require_bucket(engine: Engine, exchange: Exchange) -> None:
     """What is not there comes before what is not done, as in S3."""
     if exchange.asked is not None and exchange.asked.operation is Operation.CREATE_BUCKET:
         return
-    bucket = operation.bucket_of(exchange.request.raw_path, exchange.headers)
+    bucket = operation.bucket_of(exchange.request.raw_path, exchange.headers, domain=exchange.domain)
     if not bucket:
         return
     try:

@@ -25,6 +25,7 @@ __all__ = [
     "Operation",
     "Request",
     "bucket_of",
+    "hosted_bucket",
     "parse",
     "parse_copy_source",
     "split_target",
@@ -293,7 +294,7 @@ def bucket_of(raw_target: str, headers: Mapping[str, str], *, domain: str | None
 def _named(raw_path: str, headers: Mapping[str, str], domain: str | None) -> tuple[str, str]:
     """Decode bucket and key, either of them "" for none."""
     path = uri.decode(raw_path)
-    bucket = _bucket_of_host(headers.get("host", ""), domain)
+    bucket = hosted_bucket(headers.get("host", ""), domain)
     if bucket is not None:
         return bucket, path[1:]
     bucket, _, key = path[1:].partition("/")
@@ -322,8 +323,8 @@ def _query(raw_query: str) -> dict[str, str]:
     return query
 
 
-def _bucket_of_host(host: str, domain: str | None) -> str | None:
-    """Find the bucket a virtual-hosted style Host names, None for path style."""
+def hosted_bucket(host: str, domain: str | None) -> str | None:
+    """Find the bucket a virtual-hosted style Host names, None for path style; `domain` as for `parse`."""
     if domain is None:
         return None
     name = host.lower().rpartition(":")[0] if re.search(r":[0-9]*$", host) else host.lower()

@@ -87,6 +87,7 @@ async def site_over(
     *,
     grace: float = 5,
     default_cors: Sequence[Rule] = (),
+    domain: str | None = None,
 ) -> AsyncIterator[Site]:
     """A server over an open backend; at the block's end it stops as on SIGTERM."""
     policy = Policy((".zip",), 0.5, LIMIT)
@@ -105,7 +106,9 @@ async def site_over(
         site = Site(listening.getsockname()[1], engine)
 
         async def serve(started: asyncio.Event) -> None:
-            runner = web.ServerRunner(s3_server(engine, credentials, default_cors), shutdown_timeout=grace)
+            runner = web.ServerRunner(
+                s3_server(engine, credentials, default_cors, domain), shutdown_timeout=grace
+            )
             async with app._listening(runner, [listening]):
                 started.set()
                 await site.stopping.wait()
