@@ -71,7 +71,7 @@ async def abort_multipart_upload(call: Call) -> web.StreamResponse:
 async def list_parts(call: Call) -> web.StreamResponse:
     """ListParts."""
     asked = listing.list_parts(call.s3.query)
-    await multipart.find(call.engine, call.bucket, call.key, _upload_id(call))
+    upload = await multipart.find(call.engine, call.bucket, call.key, _upload_id(call))
     stored = await multipart.parts_of(call.engine, call.bucket, _upload_id(call))
     following = [part for part in stored if part.number > asked.after]
     page = following[: asked.max_parts]
@@ -82,7 +82,13 @@ async def list_parts(call: Call) -> web.StreamResponse:
         for part in page
     ]
     document = xml.render_list_parts(
-        call.bucket, call.key, _upload_id(call), asked, entries, more=0 < len(page) < len(following)
+        call.bucket,
+        call.key,
+        _upload_id(call),
+        asked,
+        entries,
+        more=0 < len(page) < len(following),
+        checksum=_announced(upload),
     )
     return answers.xml(document)
 
@@ -95,7 +101,8 @@ async def list_multipart_uploads(call: Call) -> web.StreamResponse:
     }
     page = page_of_uploads(asked, list(uploads))
     entries = [
-        xml.UploadEntry(key, upload_id, uploads[key, upload_id].created) for key, upload_id in page.uploads
+        xml.UploadEntry(upload.key, upload.id, upload.created, _announced(upload))
+        for upload in map(uploads.__getitem__, page.uploads)
     ]
     document = xml.render_list_multipart_uploads(call.bucket, asked, entries, page.prefixes, more=page.more)
     return answers.xml(document)
@@ -103,6 +110,13 @@ async def list_multipart_uploads(call: Call) -> web.StreamResponse:
 
 def _upload_id(call: Call) -> str:
     return call.s3.query["uploadId"]
+
+
+def _announced(upload: Upload) -> tuple[Algorithm, ChecksumType] | None:
+    """The checksum that Create announced."""
+    if not upload.checksum_algorithm:
+        return None
+    return Algorithm(upload.checksum_algorithm), ChecksumType(upload.checksum_type)
 
 
 def _check_size(call: Call, parts: Sequence[PartRecord]) -> None:
@@ -127,9 +141,10 @@ def _object_checksum(call: Call, upload: Upload, parts: Sequence[PartRecord]) ->
     There is one only where every part came with one of the algorithm that Create announced.
     """
     claimed = integrity.claimed(call.headers)
-    if not upload.checksum_algorithm:
+    announced = _announced(upload)
+    if announced is None:
         return completion.Checksums({}, "FULL_OBJECT")
-    algorithm, kind = Algorithm(upload.checksum_algorithm), ChecksumType(upload.checksum_type)
+    algorithm, kind = announced
     stored = [answers.stored_checksum(part.checksums) for part in parts]
     digests = [
         (checksum.digest, part.size)

@@ -192,3 +192,22 @@ async def test_a_copy_shows_its_checksum(site: Site) -> None:
     await site.put("k", b"abc", f"x-amz-checksum-crc32: {crc32(b'abc')}")
     copied = await site.ask(f"PUT /{BUCKET}/copy", f"x-amz-copy-source: {BUCKET}/k")
     assert copied.xml("CopyObjectResult").findtext("ChecksumCRC32") == crc32(b"abc")
+
+
+async def test_listings_show_the_checksum_that_was_announced(any_site: Site) -> None:
+    plain = await create(any_site)
+    upload = await create(any_site, "x-amz-checksum-algorithm: CRC32", "x-amz-checksum-type: FULL_OBJECT")
+    shown = {}
+    for listed in (
+        (await any_site.ask(f"GET /{BUCKET}?uploads")).xml("ListMultipartUploadsResult").iter("Upload")
+    ):
+        shown[listed.findtext("UploadId")] = (
+            listed.findtext("ChecksumAlgorithm"),
+            listed.findtext("ChecksumType"),
+        )
+    assert shown == {plain: (None, None), upload: ("CRC32", "FULL_OBJECT")}
+    proof = f"x-amz-checksum-crc32: {crc32(b'x')}"
+    await any_site.ask(f"PUT {K}?partNumber=1&uploadId={upload}", proof, body=b"x")
+    root = (await any_site.ask(f"GET {K}?uploadId={upload}")).xml("ListPartsResult")
+    assert (root.findtext("ChecksumAlgorithm"), root.findtext("ChecksumType")) == ("CRC32", "FULL_OBJECT")
+    assert root.findtext("Part/ChecksumCRC32") == crc32(b"x")
