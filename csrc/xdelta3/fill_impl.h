@@ -3,11 +3,12 @@
  * fill_impl.h: short copies, the second half of the thorough level.
  *
  * What match_impl.h found stays where it is long; the rest of the window, gaps and short copies together, is
- * gone through place by place. Candidates are the diagonal, and what two small tables of four-way buckets
- * remember, the newest first: the gaps of this window so far (NEAR_HASH bytes, for copies from the target),
- * and the source within REACH of the diagonal (FAR_HASH bytes), which slides along with the gaps. The copy is
- * taken that saves most bytes of plain VCDIFF, its opcode, size and address counted, unless the next place
- * saves more (lazy matching, as in RFC 1951, 4). Copies stay inside their gap.
+ * gone through place by place. Candidates are the diagonals of the last copy and of the last long one, what
+ * was found before, and what two small tables of four-way buckets remember, the newest first: the gaps of
+ * this window so far (NEAR_HASH bytes, for copies from the target), and the source within REACH of the
+ * diagonal (FAR_HASH bytes), which slides along with the gaps. The copy is taken that saves most bytes of
+ * plain VCDIFF, its opcode, size and address counted, unless the next place saves more (lazy matching, as in
+ * RFC 1951, 4). Copies stay inside their gap.
  *
  * A slot is only a hint: what is there is compared. An empty one is place 0. Included once by each
  * kernels_*.c, after match_impl.h.
@@ -16,8 +17,10 @@ enum {
     NEAR_HASH = 4,
     FAR_HASH = 6,
     REACH = 1 << 16,
+    REACH_PER_BYTE = 64,
     FAR_GAP_MIN = 12, /* shorter gaps do not make the source worth hashing */
-    KEEP_MIN = 64,    /* shorter copies from the source are looked for again, among everything else */
+    KEEP_MIN = 128,   /* shorter copies from the source are looked for again, among everything else */
+    LINE_MIN = 32,
     LONG_ENOUGH = 64, /* no lazy matching from here on */
     ADDRESS_GUESS = 4,
     PLACE_BITS = 24, /* of a slot; the rest is a tag */
@@ -30,8 +33,11 @@ struct fill {
     const uint8_t *target;
     size_t size;
     struct fill_tables *tables;
+    const struct match_list *found; /* by find_matches */
+    size_t next_found;              /* the first of them that does not end before here */
     struct match_list *out;
-    uint64_t diagonal; /* source offset minus target offset of the last copy from the source */
+    uint64_t diagonal; /* source offset minus target offset of the last copy from the source, */
+    uint64_t line;     /* and of the last one of LINE_MIN bytes */
     uint64_t far_next; /* source bytes before this one are in the table, back to */
     uint64_t far_begin;
     struct match recent[NEAR_SIZE]; /* the copies the near cache will hold */
@@ -105,6 +111,7 @@ static int address_cost(const struct fill *fill, const struct match *match) {
 static void note_recent(struct fill *fill, const struct match *match) {
     if (match->kind == MATCH_SOURCE) {
         fill->diagonal = match->from - match->start;
+        fill->line = match->length >= LINE_MIN ? fill->diagonal : fill->line;
     }
     if (match->kind != MATCH_RUN) {
         fill->recent[fill->next_recent] = *match;
@@ -120,18 +127,40 @@ static void consider(const struct fill *fill, struct find *best, struct match ma
     }
 }
 
+/* Copies of fewer than NEAR_HASH bytes save nothing, and most candidates end there. */
+VCD_INLINE bool starts_alike(const uint8_t *bytes, const uint8_t *others) {
+    return (load_u64(bytes) ^ load_u64(others)) << (64 - 8 * NEAR_HASH) == 0;
+}
+
 static void consider_source(const struct fill *fill, struct find *best, size_t at, uint64_t from,
                             size_t end) {
-    if (from < fill->view->source_size) {
-        uint64_t room = fill->view->source_size - from;
-        size_t max = room < end - at ? (size_t)room : end - at;
-        size_t length = common_prefix(fill->target + at, fill->view->source + from, max);
-        consider(fill, best, (struct match){from, (uint32_t)at, (uint32_t)length, MATCH_SOURCE});
+    uint64_t source_size = fill->view->source_size;
+    if (from >= source_size || source_size - from < 8 ||
+        !starts_alike(fill->target + at, fill->view->source + from)) {
+        return;
+    }
+    size_t max = source_size - from < end - at ? (size_t)(source_size - from) : end - at;
+    size_t length = common_prefix(fill->target + at, fill->view->source + from, max);
+    consider(fill, best, (struct match){from, (uint32_t)at, (uint32_t)length, MATCH_SOURCE});
+}
+
+/* What the index found and was too short to stay; or the rest of it. */
+static void consider_found(struct fill *fill, struct find *best, size_t at, size_t end) {
+    const struct match_list *found = fill->found;
+    while (fill->next_found < found->count &&
+           (size_t)found->items[fill->next_found].start + found->items[fill->next_found].length <= at) {
+        fill->next_found++;
+    }
+    if (fill->next_found < found->count) {
+        const struct match *match = &found->items[fill->next_found];
+        if (match->kind == MATCH_SOURCE && match->start <= at) {
+            consider_source(fill, best, at, match->from + (at - match->start), end);
+        }
     }
 }
 
 /* The copy at `at`, ending at most at `end`, that saves most. Eight bytes can be read from `at`. */
-static struct find find_best(const struct fill *fill, size_t at, size_t end, bool far) {
+static struct find find_best(struct fill *fill, size_t at, size_t end, bool far) {
     struct find best = {.saved = 0};
     const uint8_t *target = fill->target;
     uint64_t bytes = load_u64(target + at);
@@ -141,13 +170,17 @@ static struct find find_best(const struct fill *fill, size_t at, size_t end, boo
     for (unsigned i = 0; i < FILL_WAYS; i++) {
         size_t from = way(near, i) & place_mask;
         if ((way(near, i) & ~place_mask) != tag_of(hash) || from >= at ||
-            (load_u64(target + from) ^ bytes) << (64 - 8 * NEAR_HASH) != 0) {
+            !starts_alike(target + at, target + from)) {
             continue;
         }
         size_t length = common_prefix(target + at, target + from, end - at);
         consider(fill, &best, (struct match){from, (uint32_t)at, (uint32_t)length, MATCH_TARGET});
     }
     consider_source(fill, &best, at, at + fill->diagonal, end);
+    if (fill->line != fill->diagonal) {
+        consider_source(fill, &best, at, at + fill->line, end);
+    }
+    consider_found(fill, &best, at, end);
     if (!far) {
         return best;
     }
@@ -163,11 +196,13 @@ static struct find find_best(const struct fill *fill, size_t at, size_t end, boo
     return best;
 }
 
+/* Short gaps are many, and each worth less of the source. */
 static void slide(struct fill *fill, size_t at, size_t end) {
-    uint64_t from = at + fill->diagonal;
+    uint64_t reach = (uint64_t)(end - at) * REACH_PER_BYTE;
+    reach = reach < REACH ? reach : REACH;
+    uint64_t from = at + fill->line;
     if (from < fill->view->source_size) {
-        uint64_t until = end + fill->diagonal + REACH;
-        remember_source(fill, from < REACH ? 0 : from - REACH, until);
+        remember_source(fill, from < reach ? 0 : from - reach, end + fill->line + reach);
     }
 }
 
@@ -217,11 +252,12 @@ static vcd_error fill_gap(struct fill *fill, size_t at, size_t end) {
 static vcd_error fill_gaps(const struct source_view *view, const uint8_t *target, size_t size,
                            uint64_t position, const struct match_list *list, struct fill_tables *tables,
                            struct match_list *out) {
-    struct fill state = {.view = view, .target = target, .size = size, .tables = tables, .out = out};
+    struct fill state = {
+        .view = view, .target = target, .size = size, .tables = tables, .found = list, .out = out};
     struct fill *fill = &state;
     out->count = 0;
     memset(tables, 0, sizeof *tables);
-    fill->diagonal = position;
+    fill->diagonal = fill->line = position;
     size_t at = 0;
     for (size_t i = 0; i < list->count; i++) {
         const struct match *match = &list->items[i];
