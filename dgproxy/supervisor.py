@@ -196,7 +196,8 @@ class _Supervisor:
             place.said += said
         else:
             place.serving = self._proven = True
-            if not self._started and all(each.serving for each in self._places):
+            stopping = self._stopping_since is not None
+            if not self._started and not stopping and all(each.serving for each in self._places):
                 self._started = True
                 self._report(self._ports)
 

@@ -88,6 +88,7 @@ async def _serve(settings: Settings, serve: Serve, ports: Ports, say: Callable[[
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     serving = False
+    under_way = False
 
     def ready() -> None:
         nonlocal serving
@@ -95,6 +96,9 @@ async def _serve(settings: Settings, serve: Serve, ports: Ports, say: Callable[[
         say(READY)
 
     def end_within(seconds: float) -> None:
+        nonlocal under_way
+        if not stop.is_set():
+            under_way = serving  # who was told to stop before it served has no request to cut off
         stop.set()
         if not limit.expired():
             limit.reschedule(loop.time() + seconds)
@@ -110,7 +114,7 @@ async def _serve(settings: Settings, serve: Serve, ports: Ports, say: Callable[[
     finally:
         loop.remove_signal_handler(DRAIN)
         loop.remove_signal_handler(CUT)
-    if limit.expired() and serving:
+    if limit.expired() and under_way:
         _log.warning("requests cut off", exc_info=None if isinstance(failure, TimeoutError) else failure)
         return 1
     if stop.is_set() and (failure is None or limit.expired()):

@@ -258,7 +258,8 @@ def test_expect_is_answered_before_the_body(server: Server) -> None:
         ("PUT /no-such-bucket-here/x.zip", "Content-Length: 9000000", "NoSuchBucket"),
         ("PUT /default/x.zip", "Content-Length: 50000001", "EntityTooLarge"),
         ("PUT /default/x.zip?uploadId=none&partNumber=1", "Content-Length: 9000000", "NoSuchUpload"),
-        ("PUT /default/x.zip?tagging", "Content-Length: 9000000", "NotImplemented"),
+        ("PUT /default/x.zip?legal-hold", "Content-Length: 9000000", "NotImplemented"),
+        ("POST /default?delete", "Content-Length: 9000000", "MaxMessageLengthExceeded"),
         ("PUT /default/" + "k" * 1025, "Content-Length: 9000000", "KeyTooLongError"),
     ],
 )
