@@ -92,15 +92,16 @@ class RequestBody(Body):
         )
         return {} if kept is None else {kept.algorithm.value.lower(): kept.text}
 
-    def require_proof(self) -> None:
-        """Insist on some digest to compare the content with. Raises S3Error InvalidRequest."""
-        self._expected.require()
-
-    async def document(self, parse: Callable[[bytes], _T]) -> _T:
+    async def document(self, parse: Callable[[bytes], _T], *, proven: bool = False) -> _T:
         """What `parse` makes of a small body whole, once every promise about it was kept.
 
-        Raises S3Error: MaxMessageLengthExceeded, and what reading, verifying and `parse` raise.
+        `proven` insists on some digest to compare it with. Raises S3Error: MaxMessageLengthExceeded,
+        InvalidRequest, both before a byte is asked for, and what reading, verifying and `parse` raise.
         """
+        if self.size is not None and self.size > MAX_DOCUMENT:
+            raise S3Error("MaxMessageLengthExceeded")
+        if proven:
+            self._expected.require()
         document = bytearray()
         async for piece in self:
             document += piece

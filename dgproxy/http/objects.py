@@ -137,9 +137,7 @@ async def delete_object(call: Call) -> web.StreamResponse:
 
 async def delete_objects(call: Call) -> web.StreamResponse:
     """DeleteObjects. The body must be proven: a flipped bit in it would delete something else."""
-    body = call.body()
-    body.require_proof()
-    asked = await body.document(xml.parse_delete)
+    asked = await call.body().document(xml.parse_delete, proven=True)
     outcomes = await delete.delete_objects(
         call.engine, call.bucket, [(item.key, _deletable(item.etag)) for item in asked.items], S3Error
     )
