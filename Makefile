@@ -72,6 +72,24 @@ lint: .venv/.tools  ## Check format, style, types and layers of the Python code,
 bench: .venv/.tools  ## Measure the server; the results go to benchmarks/record.
 	@$(VENV)/python -m benchmarks.server $(ARGS)
 
+.PHONY: bench-codec
+bench-codec: .venv/.tools  ## Measure the codec against its peers on real packages; builds the corpus first.
+	@$(VENV)/python -m benchmarks.codec $(ARGS)
+
+# Seconds for each fuzz target; a thorough run takes 600.
+FUZZ_SECONDS ?= 120
+
+.PHONY: fuzz
+fuzz: .venv/.tools  ## Fuzz the codec with libFuzzer (clang), one target after the other; FUZZ_SECONDS=600 for each.
+	@command -v clang > /dev/null || { echo "Fuzzing needs clang (Debian: clang libclang-rt-dev)" >&2; exit 1; }
+	cmake --preset fuzz > /dev/null && cmake --build --preset fuzz
+	$(VENV)/python -m tests.codec.golden build/fuzz/seeds
+	for target in decode limits roundtrip index secondary; do
+	    mkdir -p build/fuzz/corpus/$$target build/fuzz/seeds/$$target
+	    build/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 \
+	        build/fuzz/corpus/$$target build/fuzz/seeds/$$target
+	done
+
 .PHONY: ui
 ui:  ## Build the browser UI into ui-dist.
 ifeq ($(NPM),)

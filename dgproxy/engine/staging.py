@@ -74,9 +74,9 @@ class Staging:
     async def add(self, window: memoryview) -> None:
         """Hash, encode and append one window."""
         if len(window) <= _SMALL and self._index is None:
-            digest, stored = _work(None, window)
+            digest, stored = _work(None, window, 0)
         else:
-            digest, stored = await self._engine.workers.run(_work, self._index, window)
+            digest, stored = await self._engine.workers.run(_work, self._index, window, self._length)
         self._windows.append(Window(len(window), self._writer.size, len(stored), digest))
         self._length += len(window)
         await self._writer.append(stored)
@@ -145,6 +145,6 @@ class Staging:
         self._published.discard(delta)
 
 
-def _work(index: SourceIndex | None, window: memoryview) -> tuple[bytes, Buffer]:
+def _work(index: SourceIndex | None, window: memoryview, position: int) -> tuple[bytes, Buffer]:
     digest = hashlib.sha256(window).digest()
-    return digest, window if index is None else encode_window(index, window)
+    return digest, window if index is None else encode_window(index, window, position=position)
