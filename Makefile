@@ -73,7 +73,7 @@ bench: .venv/.tools  ## Measure the server; the results go to benchmarks/record.
 	@$(VENV)/python -m benchmarks.server $(ARGS)
 
 .PHONY: bench-codec
-bench-codec: .venv/.tools  ## Measure the codec against its peers on real packages; builds the corpus first.
+bench-codec: .venv/.tools programs  ## Measure the codec against its peers on real packages; builds the corpus first.
 	@$(VENV)/python -m benchmarks.codec $(ARGS)
 
 # Seconds for each fuzz target; a thorough run takes 600.
