@@ -151,7 +151,7 @@ def judge(ours: Subject, targets: dict[str, int]) -> dict[str, Any]:
 
 def git(*arguments: str) -> str:
     """What git says of this checkout."""
-    done = subprocess.run(["git", *arguments], cwd=RECORDS, capture_output=True, text=True, check=True)
+    done = subprocess.run(["git", *arguments], cwd=RECORDS.parent, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
@@ -227,6 +227,7 @@ def main() -> int:
         slug = re.sub(
             r"[^a-z0-9]+", "-", f"{found['machine']['cpu']} {found['machine']['cores']} cores".lower()
         )
+        RECORDS.mkdir(exist_ok=True)
         path = RECORDS / f"{found['when'][:10]}-{slug.strip('-')}.json"
         path.write_text(text)
         print(path)
