@@ -82,7 +82,8 @@ async def complete(
             chosen = _choose(parts, wanted)
             manifest = _manifest(engine, upload, chosen, verify(upload, chosen))
             done = await _commit(engine, bucket, manifest, allow)
-        await multipart.finish(engine, bucket, upload, parts, done)
+        records = [keys.part(upload_id, part.number) for part in parts]
+        await multipart.finish(engine, bucket, upload, parts, records, done)
     return done
 
 

@@ -179,23 +179,16 @@ def _readable(stored: Record, what: str) -> PartRecord | None:
 async def parts_of(engine: Engine, bucket: str, upload_id: str) -> list[PartRecord]:
     """The upload's parts by number. Raises ObjectDamaged and the storage layer's errors."""
     places = await _all_keys(engine, bucket, keys.parts(upload_id))
-    records = await engine.backend.read_records(bucket, places)
-    return [
-        record.decode(stored.data, PartRecord, f"{bucket}/{place}")
-        for place, stored in zip(places, records, strict=True)
-        if stored is not None
-    ]
+    found = await _read_all(engine, bucket, places)
+    return [record.decode(stored.data, PartRecord, what) for what, stored in found]
 
 
 async def uploads_of(engine: Engine, bucket: str) -> list[Upload]:
     """All uploads under way, by key, then by age. Raises BucketNotFound, ObjectDamaged."""
     everything = await _all_keys(engine, bucket, keys.UPLOADS)
     places = [place for place in everything if place.endswith("/upload.json")]
-    records = await engine.backend.read_records(bucket, places)
     uploads = [
-        record.decode(stored.data, Upload, f"{bucket}/{place}")
-        for place, stored in zip(places, records, strict=True)
-        if stored is not None
+        record.decode(stored.data, Upload, what) for what, stored in await _read_all(engine, bucket, places)
     ]
     return sorted(uploads, key=lambda upload: (upload.key.encode(), upload.id))
 
@@ -209,15 +202,10 @@ async def abort(engine: Engine, bucket: str, key: str, upload_id: str) -> None:
     async with engine.backend.lock(bucket, upload_lock(upload_id)):
         upload = await find(engine, bucket, key, upload_id)
         places = await _all_keys(engine, bucket, keys.parts(upload_id))
-        records = await engine.backend.read_records(bucket, places)
-        found = [
-            _readable(stored, f"{bucket}/{place}")
-            for place, stored in zip(places, records, strict=True)
-            if stored is not None
-        ]
+        found = [_readable(stored, what) for what, stored in await _read_all(engine, bucket, places)]
         parts = [part for part in found if part is not None]
         result = await result_of(engine, bucket, key, upload_id)
-        await finish(engine, bucket, upload, parts, result)
+        await finish(engine, bucket, upload, parts, places, result)
     if result is not None:
         raise UploadNotFound(f"upload {upload_id} of {bucket}/{key} was completed")
 
@@ -232,13 +220,18 @@ async def result_of(engine: Engine, bucket: str, key: str, upload_id: str) -> Ma
 
 
 async def finish(
-    engine: Engine, bucket: str, upload: Upload, parts: list[PartRecord], result: Manifest | None
+    engine: Engine,
+    bucket: str,
+    upload: Upload,
+    parts: list[PartRecord],
+    records: Sequence[str],
+    result: Manifest | None,
 ) -> None:
     """Remove an upload's record, which ends it, and then all of it that its `result` is not made of.
 
-    What dies in between leaves garbage, no half upload.
+    `records` are the keys of all its part records, the unreadable ones included. What dies in between leaves
+    garbage, no half upload.
     """
-    records = await _all_keys(engine, bucket, keys.parts(upload.id))
     await engine.backend.remove_record(bucket, keys.upload(upload.id))
     await _discard_parts(
         engine,
@@ -262,6 +255,16 @@ async def _discard_parts(
     references = {part.extent.reference.id for part in parts if part.extent.reference is not None}
     blobs = {part.extent.blob for part in parts} - kept
     await discard_blobs(engine, bucket, {*records, *blobs}, {keys.space_of(key): references})
+
+
+async def _read_all(engine: Engine, bucket: str, places: Sequence[str]) -> list[tuple[str, Record]]:
+    """The records that are at these keys, each with the words that name it in an error."""
+    records = await engine.backend.read_records(bucket, places)
+    return [
+        (f"{bucket}/{place}", stored)
+        for place, stored in zip(places, records, strict=True)
+        if stored is not None
+    ]
 
 
 async def _all_keys(engine: Engine, bucket: str, prefix: str) -> list[str]:
