@@ -52,9 +52,6 @@ _FAST: Final = 3
 _THOROUGH: Final = 12
 #: Below this a part is not worth a frame of its own, nor a sample.
 _SMALL: Final = 1 << 10
-_SAMPLED: Final = 512 << 10
-_SAMPLES: Final = 8
-_SAMPLE: Final = 16 << 10
 #: Residual windows of less than this share of the plain one are taken; what a sample errs by stays below.
 _WORTH: Final = 0.97
 #: Set in the indicator of a residual window (RFC 3284, 4.2 leaves the bit free; xdelta3 refuses it).
@@ -144,8 +141,8 @@ def pack(window: Buffer, level: int = _FAST) -> bytes:
     parts = Window.read(Input([view]))
     cut = len(view) - len(parts.instructions) - len(parts.addresses)
     if min(cut, len(view) - cut) < _SMALL:
-        return b"".join(_frame(view, level))
-    return b"".join((*_frame(view[:cut], level), *_frame(view[cut:], level)))
+        return b"".join(frames.worthwhile(view, level))
+    return b"".join((*frames.worthwhile(view[:cut], level), *frames.worthwhile(view[cut:], level)))
 
 
 def unpack(stored: Buffer) -> bytes:
@@ -176,27 +173,7 @@ def _smaller(source: Buffer, window: bytes) -> bytes | bytearray:
         return window
     residual = to_residual(source, window)
     literals, differences = memoryview(window)[begin:end], memoryview(residual)[begin:end]
-    if literals == differences or _share(differences) > _WORTH * _share(literals):
+    if literals == differences or frames.share(differences) > _WORTH * frames.share(literals):
         return window
     residual[0] |= _RESIDUAL
     return residual
-
-
-def _frame(part: memoryview, level: int) -> list[Buffer]:
-    """A frame made with as much effort as a sample says is worth it; in pieces, so that it is copied once."""
-    if len(part) < _SAMPLED:
-        return [frames.compress(part, level)]
-    share = _share(part)
-    if share > 0.98:
-        return frames.stored(part)
-    # So little is entropy of single bytes, which every level finds: searching for matches is in vain.
-    return [frames.compress(part, 1 if share > 0.85 else level)]
-
-
-def _share(part: memoryview) -> float:
-    """How small `part` gets, 0 to about 1: all of it, or some stretches evenly spread over it."""
-    step = (len(part) - _SAMPLE) // (_SAMPLES - 1)
-    sample: bytes | memoryview = part
-    if step > _SAMPLE:
-        sample = b"".join(part[at : at + _SAMPLE] for at in range(0, _SAMPLES * step, step))
-    return len(frames.compress(sample, 1)) / len(sample)

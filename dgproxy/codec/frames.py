@@ -15,7 +15,7 @@ import zstandard
 
 from dgproxy.codec.delta import Buffer, CorruptDelta
 
-__all__ = ["compress", "content", "is_frame", "split", "stored", "stream"]
+__all__ = ["compress", "content", "is_frame", "share", "split", "stored", "stream", "worthwhile"]
 
 _MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE: Final = b"\x2a\x4d\x18"  # after 0x50 to 0x5f, 3.1.2
@@ -24,6 +24,10 @@ _RAW, _RLE, _RESERVED = 0, 1, 3  # block types, 3.1.1.2.2
 #: Bytes: the longest distance a streamed frame may look back, and so its memory; `zstd -d` has the same.
 _STREAM_WINDOW_MAX: Final = 128 << 20
 _PIECE: Final = 1 << 20
+#: From this size on a sample is taken: evenly spread stretches, in bytes.
+_SAMPLED: Final = 512 << 10
+_SAMPLES: Final = 8
+_SAMPLE: Final = 16 << 10
 
 
 class _PerThread(threading.local):
@@ -62,6 +66,26 @@ def stored(data: Buffer) -> list[Buffer]:
         last = begin + _BLOCK_MAX >= size
         parts += [(len(block) << 3 | _RAW << 1 | last).to_bytes(3, "little"), block]
     return parts
+
+
+def worthwhile(data: memoryview, level: int) -> list[Buffer]:
+    """A frame made with as much effort as a sample says is worth it; in pieces, so that it is copied once."""
+    if len(data) < _SAMPLED:
+        return [compress(data, level)]
+    found = share(data)
+    if found > 0.98:
+        return stored(data)
+    # So little is entropy of single bytes, which every level finds: searching for matches is in vain.
+    return [compress(data, 1 if found > 0.85 else level)]
+
+
+def share(data: memoryview) -> float:
+    """How small `data` gets, 0 to about 1: all of it, or some stretches evenly spread over it."""
+    step = (len(data) - _SAMPLE) // (_SAMPLES - 1)
+    sample: bytes | memoryview = data
+    if step > _SAMPLE:
+        sample = b"".join(data[at : at + _SAMPLE] for at in range(0, _SAMPLES * step, step))
+    return len(compress(sample, 1)) / len(sample)
 
 
 def is_frame(data: Buffer) -> bool:
