@@ -8,6 +8,8 @@ waiting for writers, who hold it shared from choosing a reference until what the
 where there are writers, the list notes what is left for the last of them.
 """
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
@@ -24,6 +26,9 @@ _log = structlog.get_logger(__name__)
 
 _TRIES = 50
 
+#: Seconds between two looks for a moment without writers.
+_PAUSE = 0.05
+
 
 class _State(msgspec.Struct, frozen=True, omit_defaults=True):
     """The record: the references on offer, and the ids of those that may have become idle unnoticed."""
@@ -37,6 +42,22 @@ async def writing(backend: Backend, bucket: str, space: str) -> AsyncIterator[No
     """No reference of the deltaspace is removed during the block."""
     async with backend.lock(bucket, _writers_lock(space), shared=True):
         yield
+
+
+async def quiesced(backend: Backend, bucket: str, space: str, patience: float) -> bool:
+    """Wait until every writer of this moment has ended; False when others kept coming for `patience` seconds.
+
+    After True, a blob of the deltaspace that was there before the call and that no record points to is
+    garbage. Nobody is kept waiting: the lock is tried, and given back at once.
+    """
+    until = time.monotonic() + patience
+    while True:
+        async with backend.try_lock(bucket, _writers_lock(space)) as alone:
+            if alone:
+                return True
+        if time.monotonic() >= until:
+            return False
+        await asyncio.sleep(_PAUSE)
 
 
 async def offered(backend: Backend, bucket: str, space: str) -> tuple[Reference, ...]:

@@ -21,3 +21,11 @@ def new_id(now_ms: int) -> str:
 def is_id(text: str) -> bool:
     """Whether `text` has the shape of a ULID; anything else never reaches a storage key."""
     return _ULID.fullmatch(text) is not None
+
+
+def created(text: str) -> int:
+    """When an id was made, in milliseconds since the epoch."""
+    value = 0
+    for digit in text[:10]:
+        value = value << 5 | _DIGITS.index(digit)
+    return value

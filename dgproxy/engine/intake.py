@@ -112,12 +112,9 @@ async def take(
         arrival = _Arrival(engine, bucket, key, body, incoming, await incoming.window())
         if whole_object and len(arrival.first) <= INLINE_LIMIT:
             yield _inline(arrival)
-        elif engine.policy.eligible(key):
-            taken = _eligible(arrival, whole_object=whole_object, fits_none=fits_none)
-            yield await stack.enter_async_context(taken)
         else:
-            staging = await stack.enter_async_context(arrival.staging(founds=False))
-            yield await arrival.taken(staging, None)
+            taken = _blob(arrival, whole_object=whole_object, fits_none=fits_none)
+            yield await stack.enter_async_context(taken)
 
 
 def _inline(arrival: _Arrival) -> Taken:
@@ -129,26 +126,41 @@ def _inline(arrival: _Arrival) -> Taken:
 
 
 @asynccontextmanager
-async def _eligible(arrival: _Arrival, *, whole_object: bool, fits_none: bool) -> AsyncIterator[Taken]:
-    """Part of the deltaspace: a delta where it fits a reference, else, while there is room, a reference.
+async def _blob(arrival: _Arrival, *, whole_object: bool, fits_none: bool) -> AsyncIterator[Taken]:
+    """Too large for the manifest: a blob, written under the deltaspace's lock.
 
-    So neither the first upload nor any other decides about all that follow.
+    The lock is held until a record points to the blob or the blob is gone, so that whoever gets it
+    exclusively knows: a blob that no record points to is garbage.
     """
     engine, bucket, space = arrival.engine, arrival.bucket, keys.space_of(arrival.key)
     in_use: list[str] = []
     try:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(deltaspace.writing(engine.backend, bucket, space))
-            offered = await deltaspace.offered(engine.backend, bucket, space)
-            chosen = None if fits_none else await _choose(arrival, stack, offered)
-            if chosen is not None:
-                in_use.append(chosen[0].id)
-            founds = whole_object and (chosen is None or len(offered) < OFFERED_REFERENCES)
-            staging = await stack.enter_async_context(arrival.staging(founds=founds))
-            yield await arrival.taken(staging, chosen)
+            if engine.policy.eligible(arrival.key):
+                storing = _eligible(arrival, stack, in_use, whole_object=whole_object, fits_none=fits_none)
+            else:
+                storing = arrival.taken(await stack.enter_async_context(arrival.staging(founds=False)), None)
+            yield await storing
     finally:
         # While the deltaspace's lock was held here, others may have had to leave references behind.
         await discard_blobs(engine, bucket, (), {space: in_use})
+
+
+async def _eligible(
+    arrival: _Arrival, stack: AsyncExitStack, in_use: list[str], *, whole_object: bool, fits_none: bool
+) -> Taken:
+    """Part of the deltaspace: a delta where it fits a reference, else, while there is room, a reference.
+
+    So neither the first upload nor any other decides about all that follow. `in_use` receives the reference.
+    """
+    offered = await deltaspace.offered(arrival.engine.backend, arrival.bucket, keys.space_of(arrival.key))
+    chosen = None if fits_none else await _choose(arrival, stack, offered)
+    if chosen is not None:
+        in_use.append(chosen[0].id)
+    founds = whole_object and (chosen is None or len(offered) < OFFERED_REFERENCES)
+    staging = await stack.enter_async_context(arrival.staging(founds=founds))
+    return await arrival.taken(staging, chosen)
 
 
 async def _choose(
