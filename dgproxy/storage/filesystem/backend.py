@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Final, Literal, Self
 
 from dgproxy.storage.backend import Bucket, Capabilities, Listing, Record
-from dgproxy.storage.filesystem.blobs import MappedFile, OpenBlob, StagedBlob
+from dgproxy.storage.filesystem.blobs import OpenBlob, StagedBlob, map_blob, open_blob
 from dgproxy.storage.filesystem.buckets import Buckets
+from dgproxy.storage.filesystem.files import MappedFile
 from dgproxy.storage.filesystem.layout import Layout, open_layout
 from dgproxy.storage.filesystem.listing import Lister
 from dgproxy.storage.filesystem.locks import Kind, Lock, LockFile
@@ -124,16 +125,16 @@ class FilesystemBackend:
     async def open_blob(self, bucket: str, key: str) -> AsyncIterator[OpenBlob]:
         blob = OpenBlob(self._layout, self._reads, bucket, key)
         try:
-            await self._reads.call(blob.open)
+            await self._reads.call(open_blob, self._layout, bucket, key, blob)
             yield blob
         finally:
             # in a thread: the last close of a removed file gives its space back, which can take long
             await self._reads.finish(blob.close)
 
     async def map_blob(self, bucket: str, key: str, size: int) -> MappedFile:
-        blob = MappedFile(self._layout, bucket, key)
+        blob = MappedFile(self._layout.locate(bucket, key).path)
         try:
-            await self._reads.call(blob.map, size)
+            await self._reads.call(map_blob, self._layout, bucket, key, size, blob)
         except BaseException:
             await self._reads.finish(blob.close)
             raise

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Blobs as files: one being staged, one that is open, one that is mapped.
 
-Each object owns its descriptors from the moment they exist, so that a task cancelled while a thread opens a
-file still has it here to close: make the object, then `open` it in a thread, and `close` it whatever came.
-Methods that are `async` keep the contract's promises; the others block, except the properties.
+Each object owns its descriptors from the moment they exist, as `files` has it. Methods that are `async` keep
+the contract's promises; the others block, except the properties.
 
 fsync and rename are `durable`'s business, names are `layout`'s.
 """
 
-import mmap
 import os
 from contextlib import suppress
 
 from dgproxy.storage.backend import Buffer, Damaged, RecordNotFound, StorageError
 from dgproxy.storage.filesystem.durable import Disk, RootNotFound, Staged
+from dgproxy.storage.filesystem.files import MappedFile, OpenFile
 from dgproxy.storage.filesystem.layout import Layout
 from dgproxy.storage.filesystem.oserrors import about
 from dgproxy.storage.filesystem.threads import IOThreads
@@ -88,45 +87,12 @@ class StagedBlob:
             self._disk.prune(self._at.directory, self._at.room)
 
 
-class _Opened:
-    """A descriptor on a blob's file."""
-
-    def __init__(self, layout: Layout, bucket: str, key: str) -> None:
-        self._layout = layout
-        self._bucket = bucket
-        self._key = key
-        self._path = layout.locate(bucket, key).path
-        self._descriptor = -1
-        self._size = 0
-
-    def open(self) -> None:
-        """Open the file. Raises RecordNotFound, BucketNotFound."""
-        try:
-            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            self._layout.require(self._bucket)
-            raise RecordNotFound(f"no {self._key!r} in bucket {self._bucket!r}") from error
-        with about(self._path):
-            self._size = os.fstat(self._descriptor).st_size
-
-    def close(self) -> None:
-        """Give the descriptor back; once is enough."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-
-class OpenBlob(_Opened):
+class OpenBlob(OpenFile):
     """A BlobReader."""
 
     def __init__(self, layout: Layout, threads: IOThreads, bucket: str, key: str) -> None:
-        super().__init__(layout, bucket, key)
+        super().__init__(layout.locate(bucket, key).path)
         self._threads = threads
-
-    @property
-    def size(self) -> int:
-        """The blob's length in bytes."""
-        return self._size
 
     async def read(self, offset: int, length: int) -> bytes:
         """See the contract."""
@@ -145,50 +111,16 @@ class OpenBlob(_Opened):
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-class MappedFile(_Opened):
-    """A MappedBlob. The open descriptor tells whether the file still has a name."""
+def open_blob(layout: Layout, bucket: str, key: str, blob: OpenFile) -> None:
+    """Open a blob's file. Raises RecordNotFound, BucketNotFound."""
+    try:
+        blob.open()
+    except FileNotFoundError as error:
+        layout.require(bucket)
+        raise RecordNotFound(f"no {key!r} in bucket {bucket!r}") from error
 
-    def __init__(self, layout: Layout, bucket: str, key: str) -> None:
-        super().__init__(layout, bucket, key)
-        self._memory: mmap.mmap | None = None
-        self._view = memoryview(b"")
 
-    @property
-    def view(self) -> memoryview:
-        """The blob's bytes, read-only."""
-        return self._view
-
-    @property
-    def removed(self) -> bool:
-        """Whether the file has no name any more."""
-        return os.fstat(self._descriptor).st_nlink == 0
-
-    @property
-    def intact(self) -> bool:
-        """Whether the file still has the length that is mapped: the rest would be a SIGBUS (mmap(2))."""
-        return os.fstat(self._descriptor).st_size == self._size
-
-    def map(self, size: int) -> None:
-        """Open and map the file. Raises RecordNotFound, BucketNotFound, Damaged."""
-        self.open()
-        if self._size != size:
-            raise Damaged(f"{os.fsdecode(self._path)} has {self._size} bytes instead of {size}")
-        if not size:
-            return  # mmap(2) maps nothing
-        with about(self._path):
-            self._memory = mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ)
-            self._view = memoryview(self._memory)
-            # whoever maps a blob reads all of it first, to check it; let the disk begin
-            self._memory.madvise(mmap.MADV_WILLNEED)
-
-    def close(self) -> None:
-        """Unmap and close. Raises BufferError, and changes nothing, while a slice of `view` is in use."""
-        if self._memory is not None:
-            self._view.release()
-            try:
-                self._memory.close()
-            except BufferError:
-                self._view = memoryview(self._memory)
-                raise
-            self._memory = None
-        super().close()
+def map_blob(layout: Layout, bucket: str, key: str, size: int, blob: MappedFile) -> None:
+    """Open and map a blob's file. Raises RecordNotFound, BucketNotFound, Damaged."""
+    open_blob(layout, bucket, key, blob)
+    blob.map(size)
