@@ -76,6 +76,10 @@ bench: .venv/.tools  ## Measure the server; the results go to benchmarks/record.
 bench-codec: .venv/.tools programs  ## Measure the codec against its peers on real packages; builds the corpus first.
 	@$(VENV)/python -m benchmarks.codec $(ARGS)
 
+.PHONY: bench-series
+bench-series: .venv/.tools programs  ## Store release series here, with xdelta3, zstd and restic, and compare what they take.
+	@PATH="$(CURDIR)/$(VENV):$$PATH" $(VENV)/python -m benchmarks.series $(ARGS)
+
 # Seconds for each fuzz target; a thorough run takes 600.
 FUZZ_SECONDS ?= 120
 
