@@ -82,6 +82,8 @@ class Capabilities:
     conditional_writes: bool
     #: `lock` and `try_lock` exclude every process that may write: one host owns the storage.
     exclusive_locks: bool
+    #: A small record more for each object costs next to nothing; where each is a request it does.
+    digest_hints: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One record in a listing."""
+    """One record or blob in a listing, and its length in bytes."""
 
     key: str
     stamp: str | None
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +209,14 @@ class Backend(Protocol):
     async def read_records(self, bucket: str, keys: Sequence[str]) -> list[Record | None]:
         """Many at once, in the order of `keys`; None where there certainly is none."""
 
-    async def write_record(self, bucket: str, key: str, data: bytes, *, expect: str | None = None) -> str:
+    async def write_record(
+        self, bucket: str, key: str, data: bytes, *, expect: str | None = None, durable: bool = True
+    ) -> str:
         """Create or replace; returns the new version.
 
-        `expect`: None (any state), ABSENT, or the version that must be current; else VersionConflict.
+        `expect`: None (any state), ABSENT, or the version that must be current; else VersionConflict. What is
+        not `durable` is as whole and visible as any, but a power cut may take it back, or leave it cut short:
+        for what may be lost.
         """
 
     async def remove_record(self, bucket: str, key: str, *, expect: str | None = None) -> None:
@@ -237,8 +244,8 @@ class Backend(Protocol):
     async def map_blob(self, bucket: str, key: str, size: int) -> MappedBlob:
         """Map a blob of exactly `size` bytes; Damaged when it has another length."""
 
-    async def list_blobs(self, bucket: str, prefix: str, limit: int) -> list[str]:
-        """Up to `limit` keys of blobs and records directly under `prefix`'s last '/', in any order.
+    async def list_blobs(self, bucket: str, prefix: str, limit: int) -> list[Listed]:
+        """Up to `limit` blobs and records directly under `prefix`'s last '/', in any order.
 
         `prefix` reads "<directory>/<start of name>"; nothing deeper is looked at. Cheap for a small limit.
         """

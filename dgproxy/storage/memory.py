@@ -65,7 +65,9 @@ class _Bucket:
 class MemoryBackend:
     """See `storage.backend.Backend`, which this implements."""
 
-    capabilities = Capabilities(name="memory", conditional_writes=True, exclusive_locks=True)
+    capabilities = Capabilities(
+        name="memory", conditional_writes=True, exclusive_locks=True, digest_hints=True
+    )
 
     def __init__(self) -> None:
         self._buckets: dict[str, _Bucket] = {}
@@ -111,7 +113,9 @@ class MemoryBackend:
             None if entry is None else Record(entry.data, entry.version, entry.version) for entry in found
         ]
 
-    async def write_record(self, bucket: str, key: str, data: bytes, *, expect: str | None = None) -> str:
+    async def write_record(
+        self, bucket: str, key: str, data: bytes, *, expect: str | None = None, durable: bool = True
+    ) -> str:
         await asyncio.sleep(0)
         held = self._bucket(bucket)
         current = held.entries.get(key)
@@ -152,11 +156,12 @@ class MemoryBackend:
             raise Damaged(f"{key!r} is {len(entry.data)} bytes long instead of {size}")
         return _Mapped(self, bucket, key, entry)
 
-    async def list_blobs(self, bucket: str, prefix: str, limit: int) -> list[str]:
+    async def list_blobs(self, bucket: str, prefix: str, limit: int) -> list[Listed]:
         await asyncio.sleep(0)
         start = prefix.rfind("/") + 1
-        names = (key for key in self._under(self._bucket(bucket), prefix) if "/" not in key[start:])
-        return list(islice(names, limit))
+        held = self._bucket(bucket)
+        names = (key for key in self._under(held, prefix) if "/" not in key[start:])
+        return [self._listed(held, key) for key in islice(names, limit)]
 
     async def remove_blobs(self, bucket: str, keys: Sequence[str]) -> None:
         await asyncio.sleep(0)
@@ -232,7 +237,12 @@ class MemoryBackend:
             if past is not None and key.startswith(past):
                 continue
             past = rolled(key)
-            yield Listed(key, held.entries[key].version) if past is None else CommonPrefix(past)
+            yield self._listed(held, key) if past is None else CommonPrefix(past)
+
+    @staticmethod
+    def _listed(held: _Bucket, key: str) -> Listed:
+        entry = held.entries[key]
+        return Listed(key, entry.version, len(entry.data))
 
     def _take(self, name: tuple[str, str], *, shared: bool) -> bool:
         holders = self._locks.get(name, 0)

@@ -271,6 +271,26 @@ class BackendContract:
         assert found[0] == await backend.read_record(bucket, keys[-1])
         assert await backend.read_records(bucket, []) == []
 
+    async def test_what_need_not_be_durable_is_a_record_all_the_same(
+        self, swapping: Backend, bucket: str
+    ) -> None:
+        key = "deltaspaces/hint.json"
+        version = await swapping.write_record(bucket, key, b"one", expect=ABSENT, durable=False)
+        with pytest.raises(VersionConflict):
+            await swapping.write_record(bucket, key, b"lost", expect=ABSENT, durable=False)
+        assert await swapping.write_record(bucket, key, b"two", expect=version, durable=False) != version
+        assert (await swapping.read_record(bucket, key)).data == b"two"
+
+    async def test_a_listing_tells_sizes(self, backend: Backend, bucket: str) -> None:
+        await backend.write_record(bucket, "objects/a", b"x" * 10)
+        await backend.write_record(bucket, "objects/a", b"x" * 1000)
+        await put_blob(backend, bucket, "deltaspaces/d/1.bin", b"y" * 70_000)
+        [record] = (await backend.list_records(bucket, "objects/")).items
+        [blob] = (await backend.list_records(bucket, "deltaspaces/")).items
+        assert isinstance(record, Listed)
+        assert isinstance(blob, Listed)
+        assert (record.size, blob.size) == (1000, 70_000)
+
     async def test_a_stamp_names_one_content(self, backend: Backend, bucket: str) -> None:
         stamps = []
         for i in range(20):
@@ -546,7 +566,7 @@ class BackendContract:
             assert b"".join(await asyncio.gather(*(blob.read(s, 1 << 16) for s in starts))) == data
 
     async def _absent(self, backend: Backend, bucket: str, key: str) -> None:
-        assert await backend.list_blobs(bucket, key, 10) == []
+        assert not await backend.list_blobs(bucket, key, 10)
         with pytest.raises(RecordNotFound):
             async with backend.open_blob(bucket, key):
                 pass
@@ -678,14 +698,15 @@ class BackendContract:
         room = f"deltaspaces/{directory}"
         names = {"r1-01-a.delta", "r1-02-b.pin", "r1.reference.bin", "r2-01-a.delta", f"r2-{'n' * 400}.bin"}
         for name in names:
-            await put_blob(backend, bucket, room + name)
-        await backend.write_record(bucket, f"{room}references.json", b"{}")
+            await put_blob(backend, bucket, room + name, b"x" * (len(room + name) % 7))
+        await backend.write_record(bucket, f"{room}references.json", b"{}", durable=False)
         await put_blob(backend, bucket, f"{room}r1-deeper/1.bin")
 
         async def listed(start: str, limit: int = 100) -> set[str]:
             found = await backend.list_blobs(bucket, room + start, limit)
             assert len(found) == len(set(found))
-            return {name.removeprefix(room) for name in found}
+            assert all(item.size == len(item.key) % 7 for item in found if item.key.endswith(".bin"))
+            return {item.key.removeprefix(room) for item in found}
 
         assert await listed("") == names | {"references.json"}
         assert await listed("r1-") == {"r1-01-a.delta", "r1-02-b.pin"}
@@ -705,7 +726,7 @@ class BackendContract:
         await backend.remove_blobs(bucket, keys[:10])
         await backend.remove_blobs(bucket, [])
         left = [await backend.list_blobs(bucket, f"deltaspaces/{i}/", 100) for i in range(3)]
-        assert sorted(itertools.chain(*left)) == sorted(keys[10:])
+        assert sorted(item.key for item in itertools.chain(*left)) == sorted(keys[10:])
 
     # -- locks ---------------------------------------------------------------------------------------------
 

@@ -318,6 +318,11 @@ async def test_whoever_shares_an_fsync_shares_its_error(backend: FilesystemBacke
     assert all(type(end) is StorageError and "objects/d: Input/output error" in str(end) for end in ends)
 
 
+async def test_what_need_not_be_durable_waits_for_no_disk(backend: FilesystemBackend) -> None:
+    with mock.patch.object(os, "fsync", side_effect=AssertionError):
+        await backend.write_record("bucket", "deltaspaces/a/hint.json", b"x", durable=False)
+
+
 async def test_relaxed_never_waits_for_the_disk(tmp_path: Path) -> None:
     async with FilesystemBackend.open(tmp_path / "data", "relaxed") as backend:
         with mock.patch.object(os, "fsync", side_effect=AssertionError):

@@ -187,7 +187,7 @@ async def check(data_dir: Path, name: str, lines: list[str]) -> int:
         for item in page.items:
             assert isinstance(item, Listed)
             await backend.read_record("bucket", item.key)
-        there = await backend.list_blobs("bucket", f"deltaspaces/dir/{name}", 100_000)
+        there = [item.key for item in await backend.list_blobs("bucket", f"deltaspaces/dir/{name}", 100_000)]
         assert blobs <= set(there)
         for key in there:
             who, _, number = key.removesuffix(".bin").rpartition("/")[2].rpartition("-")

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from dgproxy.storage.backend import Bucket, Capabilities, Listing, Record
+from dgproxy.storage.backend import Bucket, Capabilities, Listed, Listing, Record
 from dgproxy.storage.filesystem.blobs import OpenBlob, StagedBlob, map_blob, open_blob
 from dgproxy.storage.filesystem.buckets import Buckets
 from dgproxy.storage.filesystem.files import MappedFile
@@ -37,7 +37,9 @@ _LONGEST_PAUSE: Final = 0.025
 class FilesystemBackend:
     """See `storage.backend.Backend`, which this implements. Made by `open`, ended by `aclose`."""
 
-    capabilities = Capabilities(name="filesystem", conditional_writes=True, exclusive_locks=True)
+    capabilities = Capabilities(
+        name="filesystem", conditional_writes=True, exclusive_locks=True, digest_hints=True
+    )
 
     def __init__(self, layout: Layout, *, strict: bool, io_threads: int) -> None:
         self._layout = layout
@@ -99,8 +101,10 @@ class FilesystemBackend:
                 raise end
         return list(chain.from_iterable(end for end in done if not isinstance(end, BaseException)))
 
-    async def write_record(self, bucket: str, key: str, data: bytes, *, expect: str | None = None) -> str:
-        return await self._writes.call(self._records.write, bucket, key, data, expect)
+    async def write_record(
+        self, bucket: str, key: str, data: bytes, *, expect: str | None = None, durable: bool = True
+    ) -> str:
+        return await self._writes.call(self._records.write, bucket, key, data, expect, durable)
 
     async def remove_record(self, bucket: str, key: str, *, expect: str | None = None) -> None:
         await self._writes.call(self._records.remove, bucket, key, expect)
@@ -140,7 +144,7 @@ class FilesystemBackend:
             raise
         return blob
 
-    async def list_blobs(self, bucket: str, prefix: str, limit: int) -> list[str]:
+    async def list_blobs(self, bucket: str, prefix: str, limit: int) -> list[Listed]:
         return await self._reads.call(self._lister.list_names, bucket, prefix, limit)
 
     async def remove_blobs(self, bucket: str, keys: Sequence[str]) -> None:

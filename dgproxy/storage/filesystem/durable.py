@@ -58,10 +58,10 @@ class Staged:
             while done < len(rest):
                 done += os.write(self._descriptor, rest[done:])
 
-    def finish(self) -> None:
+    def finish(self, *, durable: bool = True) -> None:
         """Make the content durable; nothing can be written any more."""
         with about(self.path):
-            if self._strict:
+            if self._strict and durable:
                 os.fsync(self._descriptor)
             self._close()
 

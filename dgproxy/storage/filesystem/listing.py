@@ -59,10 +59,10 @@ class Lister:
         items = list(islice(self._items(bucket, prefix, delimiter, after), limit + 1))
         return Listing(items[:limit], more=len(items) > limit)
 
-    def list_names(self, bucket: str, prefix: str, limit: int) -> list[str]:
-        """Keys with a prefix that lie directly in its directory."""
+    def list_names(self, bucket: str, prefix: str, limit: int) -> list[Listed]:
+        """Files whose keys have a prefix and that lie directly in its directory."""
         self._layout.require(bucket)
-        names: list[str] = []
+        found: list[Listed] = []
         pending = [self._top(bucket, prefix)]
         while pending:
             directory = pending.pop()
@@ -73,10 +73,10 @@ class Lister:
                 if is_directory:
                     pending.append(entry)  # the rest of longer names
                 elif entry.text.startswith(prefix):
-                    names.append(entry.text)
-                if len(names) == limit:
-                    return names
-        return names
+                    found += _listed(entry)
+                if len(found) == limit:
+                    return found
+        return found
 
     def _items(self, bucket: str, prefix: str, delimiter: str, after: str) -> Iterator[Listed | CommonPrefix]:
         def group(text: str) -> str | None:
@@ -106,10 +106,7 @@ class Lister:
             elif is_directory:
                 stack.append((entry, self._walk(entry, prefix, after)))
             else:
-                try:
-                    yield Listed(entry.text, stamp_of(os.stat(entry.path)))
-                except FileNotFoundError:
-                    continue  # removed since its directory was read
+                yield from _listed(entry)
 
     def _top(self, bucket: str, prefix: str) -> _Directory:
         """The lowest directory that holds all keys under a prefix."""
@@ -129,6 +126,15 @@ class Lister:
     def _has_record(self, directory: _Directory) -> bool:
         # one look at each directory nearly always finds one; only the answer no takes the trouble of a walk
         return any(_finds_file(directory, read) for read in (texts_of, self._directories.walk))
+
+
+def _listed(file: _Directory) -> Iterator[Listed]:
+    """What a listing says of a file, if it is still there."""
+    try:
+        status = os.stat(file.path)
+    except FileNotFoundError:
+        return  # removed since its directory was read
+    yield Listed(file.text, stamp_of(status), status.st_size)
 
 
 def _finds_file(directory: _Directory, read: _Read) -> bool:

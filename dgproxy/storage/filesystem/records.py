@@ -62,13 +62,13 @@ class Records:
                 found.append(None)
         return found
 
-    def write(self, bucket: str, key: str, data: Buffer, expect: str | None) -> str:
+    def write(self, bucket: str, key: str, data: Buffer, expect: str | None, durable: bool = True) -> str:
         """See the contract."""
         at = self._layout.locate(bucket, key)
         staged = self._disk.stage()
         try:
             staged.write(data)
-            staged.finish()
+            staged.finish(durable=durable)
             # delete_bucket takes the bucket's lock exclusively, so that no record appears while it looks
             with self._locks.held(Lock(Kind.BUCKET, bucket, shared=True), Lock(Kind.KEY, bucket, key)):
                 if expect is not None and (version := _current_version(at)) != expect:
@@ -80,7 +80,8 @@ class Records:
             raise self._layout.not_found(bucket) from error
         finally:
             staged.discard()
-        self._disk.settle(at.directory, at.root)
+        if durable:
+            self._disk.settle(at.directory, at.root)
         return version_of(data)
 
     def remove(self, bucket: str, key: str, expect: str | None) -> None:
