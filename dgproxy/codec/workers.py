@@ -11,10 +11,18 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import Final, ParamSpec, Self, TypeVar
+
+from dgproxy.metrics import Gauge
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_threads: Final = Gauge("deltaglider_codec_threads", "Threads that hash, encode and decode.")
+_calls: Final = Gauge(
+    "deltaglider_codec_calls",
+    "Calls to those threads, running and waiting; beyond their number it is a queue.",
+)
 
 
 class Workers:
@@ -22,6 +30,7 @@ class Workers:
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="codec")
+        _threads.set(threads)
 
     async def __aenter__(self) -> Self:
         return self
@@ -35,12 +44,15 @@ class Workers:
         """Run `call` on a worker thread and give its result or its exception."""
         begun = self._pool.submit(call, *args, **kwargs)
         result = asyncio.wrap_future(begun)
+        _calls.add(1)
         try:
             return await asyncio.shield(result)
         except asyncio.CancelledError:
             if not begun.cancel():
                 await _settled(result)
             raise
+        finally:
+            _calls.add(-1)
 
 
 async def _settled(result: asyncio.Future[T]) -> None:

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from dgproxy import timing
+from dgproxy.engine import measures
 from dgproxy.engine.errors import Overloaded
 
 
@@ -22,6 +24,7 @@ class Budget:
         self._free = limit
         self._patience = patience
         self._queue: deque[tuple[int, asyncio.Future[None]]] = deque()
+        measures.transfer_memory_limit.set(limit)
 
     @property
     def free(self) -> int:
@@ -37,9 +40,11 @@ class Budget:
         amount = min(amount, self._limit)
         if amount:  # who needs nothing waits for nobody
             await self._take(amount)
+        measures.transfer_memory_leased.add(amount)
         try:
             yield
         finally:
+            measures.transfer_memory_leased.add(-amount)
             self._free += amount
             self._hand_out()
 
@@ -50,9 +55,11 @@ class Budget:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = (amount, turn)
         self._queue.append(entry)
+        measures.transfer_waiting.add(1)
         try:
-            async with asyncio.timeout(self._patience):
-                await turn
+            with timing.stage("wait"):
+                async with asyncio.timeout(self._patience):
+                    await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():  # handed over in the same moment
                 self._free += amount
@@ -62,6 +69,8 @@ class Budget:
             if isinstance(error, TimeoutError):
                 raise Overloaded("too many bodies in flight for the configured transfer memory") from error
             raise
+        finally:
+            measures.transfer_waiting.add(-1)
 
     def _hand_out(self) -> None:
         while self._queue and self._queue[0][0] <= self._free:

@@ -8,6 +8,7 @@ on how they arrived.
 
 import hashlib
 
+from dgproxy import timing
 from dgproxy.engine.body import Body, Digests
 from dgproxy.engine.errors import ObjectTooLarge
 from dgproxy.engine.manifest import WINDOW
@@ -39,7 +40,8 @@ class Incoming:
         filled = 0
         while filled < len(buffer):
             if not self._rest:
-                chunk = await anext(self._chunks, None)
+                with timing.stage("receive"):
+                    chunk = await anext(self._chunks, None)
                 if chunk is None:
                     break
                 self._rest = memoryview(chunk)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from dgproxy.codec.delta import SourceIndex
-from dgproxy.engine import deltaspace, keys
+from dgproxy.engine import deltaspace, keys, measures
 from dgproxy.engine.ahead import Ahead
 from dgproxy.engine.body import Body, Digests
 from dgproxy.engine.commit import discard_blobs
@@ -122,6 +122,7 @@ def _inline(arrival: _Arrival) -> Taken:
     arrival.incoming.digest(arrival.first)
     digests = arrival.incoming.digests()
     checksums = arrival.body.verify(digests)
+    measures.taken_in("inline", digests.size, digests.size)
     return Taken(digests, checksums, keep=lambda: None, inline=bytes(arrival.first))
 
 

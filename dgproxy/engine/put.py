@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from dgproxy import timing
 from dgproxy.engine import deltaspace, keys
 from dgproxy.engine.body import Body
 from dgproxy.engine.commit import Allow, anything, check, commit, may_be_current, swap
@@ -56,7 +57,8 @@ async def commit_taken(
     what `commit` raises.
     """
     try:
-        await commit(engine, bucket, manifest, allow)
+        with timing.stage("commit"):
+            await commit(engine, bucket, manifest, allow)
     except BaseException:
         if await may_be_current(engine, bucket, manifest):
             taken.keep()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from dgproxy.codec.delta import SourceIndex
 from dgproxy.codec.workers import Workers
+from dgproxy.engine import measures
 from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.manifest import Reference
 from dgproxy.storage.backend import Backend, Damaged, MappedBlob, RecordNotFound
@@ -65,6 +66,7 @@ class References:
             mapping = await self._mapping(entry, bucket, reference)
             async with entry.loading:
                 index = entry.index
+                measures.reference_indexes.add(1, "hit" if index is not None else "miss")
                 if index is None:
                     index = await self._workers.run(_build, entry, mapping.view, reference, self._largest)
             yield index
@@ -90,6 +92,7 @@ class References:
 
     async def _mapping(self, entry: _Entry, bucket: str, reference: Reference) -> MappedBlob:
         async with entry.loading:
+            measures.reference_mappings.add(1, "hit" if entry.mapping is not None else "miss")
             if entry.mapping is None:
                 try:
                     entry.mapping = await self._backend.map_blob(bucket, reference.blob, reference.length)
@@ -111,6 +114,7 @@ class References:
             if entry.leases == 0:
                 used -= entry.index.nbytes if entry.index is not None else 0
                 self._drop(place)
+        measures.reference_index_bytes.set(used)
 
     def _drop(self, place: tuple[str, str]) -> None:
         entry = self._entries.pop(place)

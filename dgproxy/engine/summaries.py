@@ -8,6 +8,7 @@ memory is bounded by a count of entries of a few hundred bytes each.
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from dgproxy.engine import measures
 from dgproxy.engine.manifest import Manifest
 
 #: About 300 bytes each: 20 MB a process when full.
@@ -42,7 +43,9 @@ class Summaries:
         """The summary read under `stamp`, if it is still known."""
         known = self._known.get((bucket, key))
         if known is None or known[0] != stamp:
+            measures.manifest_summaries.add(1, "miss")
             return None
+        measures.manifest_summaries.add(1, "hit")
         self._known.move_to_end((bucket, key))
         return known[1]
 
