@@ -16,6 +16,7 @@ from typing import Final
 
 from aiohttp import web
 
+from dgproxy.codec.forms import Form
 from dgproxy.config import Settings, ui_directory
 from dgproxy.engine import context
 from dgproxy.engine.buckets import ensure_bucket
@@ -76,7 +77,12 @@ async def serve(
 @asynccontextmanager
 async def _engine(settings: Settings) -> AsyncIterator[context.Engine]:
     """The engine of one process, with its share of the memory."""
-    policy = Policy(settings.delta_suffixes, settings.max_delta_ratio, settings.max_object_size)
+    policy = Policy(
+        settings.delta_suffixes,
+        settings.max_delta_ratio,
+        settings.max_object_size,
+        Form[settings.delta_form.upper()],
+    )
     async with (
         filesystem.FilesystemBackend.open(settings.data_dir, settings.durability, _IO_THREADS) as backend,
         context.running(

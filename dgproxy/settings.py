@@ -44,6 +44,8 @@ class Settings(BaseModel):
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(values.origins)] = ()
     #: A delta is kept when delta size / original size is smaller than this.
     max_delta_ratio: Annotated[float, BeforeValidator(values.not_a_boolean), Field(ge=0, le=1)] = 0.5
+    #: What new deltas are stored in; docs/DELTA_FILES.md has the forms.
+    delta_form: Literal["residual", "default", "plain"] = "residual"
     #: Bytes; None leaves S3's own limits (5 GiB a PUT, 5 TiB an object).
     max_object_size: Annotated[int, BeforeValidator(values.size), Field(ge=1, le=5 << 40)] | None = None
     #: Keys with one of these endings (lower case) are stored as deltas where that pays; "*" is every key.

@@ -169,6 +169,7 @@ def test_no_delta_suffixes(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
+        ("delta_form", ["zstd", "Plain", "vcdiff", "1"]),
         ("max_delta_ratio", ["-0.1", "1.01", "nan", "inf", "half"]),
         ("domain", ["s3.example.com:9000", ".example.com", "a..b", "x" * 64, "a b", "*.example.com"]),
         ("cors_origins", ["a.test", "https://*.*.test", "https://a.test/x", "ftp://a"]),

@@ -117,7 +117,7 @@ async def _remove_idle(backend: Backend, bucket: str, space: str, reference_ids:
             if not await _needed(backend, bucket, space, reference_id):
                 # List first: a crash in between leaves an unused blob, not a list that offers nothing.
                 await withdraw(backend, bucket, space, reference_id)
-                await backend.remove_blobs(bucket, [keys.reference(space, reference_id)])
+                await backend.remove_blobs(bucket, keys.reference_names(space, reference_id))
         settled = set(reference_ids)
         await _change(backend, bucket, space, lambda state: _settling(state, settled))
     return True

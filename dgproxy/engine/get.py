@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from dgproxy.codec.delta import CodecError, decode_window
+from dgproxy.codec.delta import CodecError
 from dgproxy.engine.ahead import Ahead
+from dgproxy.engine.codecs import Coding, coding
 from dgproxy.engine.commit import read
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import Contended, ObjectDamaged
@@ -42,6 +43,7 @@ class _Piece:
 
     cut: _Cut
     blob: BlobReader
+    coding: Coding
     source: memoryview | None
 
 
@@ -81,7 +83,7 @@ class Reading:
         window = piece.cut.window
         try:
             stored = await piece.blob.read(window.offset, window.stored)
-            data = await self._engine.workers.run(_checked, stored, piece.source, window)
+            data = await self._engine.workers.run(_checked, stored, piece)
         except (CodecError, Damaged, _Mismatch) as error:
             raise ObjectDamaged(
                 f"{self.manifest.key} (generation {self.manifest.generation}): its stored bytes are damaged; "
@@ -180,19 +182,21 @@ async def _open_extent(
     """Open what these windows of an extent need."""
     blob = await stack.enter_async_context(engine.backend.open_blob(bucket, extent.blob))
     source = None
-    if extent.codec == "vcdiff":
+    codec = coding(extent.codec)
+    if codec.is_delta:
         if extent.reference is None:
             raise ObjectDamaged(f"{bucket}/{extent.blob}: a delta without a reference in its manifest")
         source = await stack.enter_async_context(engine.references.mapped(bucket, extent.reference))
-    return [_Piece(cut, blob, source) for cut in cuts]
+    return [_Piece(cut, blob, codec, source) for cut in cuts]
 
 
 class _Mismatch(Exception):
     """A window's bytes are not those that were stored."""
 
 
-def _checked(stored: bytes, source: memoryview | None, window: Window) -> Buffer:
-    data: Buffer = stored if source is None else decode_window(source, stored, window.length)
+def _checked(stored: bytes, piece: _Piece) -> Buffer:
+    window = piece.cut.window
+    data = piece.coding.decode(stored, window.length, piece.source)
     if len(data) != window.length or hashlib.sha256(data).digest() != window.sha256:
         raise _Mismatch("a window does not match its SHA-256")
     return data

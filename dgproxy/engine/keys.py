@@ -42,9 +42,14 @@ def references(space: str) -> str:
     return f"{_SPACES}{space}references.json"
 
 
-def reference(space: str, reference_id: str) -> str:
-    """A reference's blob."""
-    return f"{_SPACES}{space}{reference_id}.reference.bin"
+def reference(space: str, reference_id: str, suffix: str) -> str:
+    """A reference's blob; `suffix` is its codec's."""
+    return f"{_SPACES}{space}{reference_id}.reference{suffix}"
+
+
+def reference_names(space: str, reference_id: str) -> list[str]:
+    """Every name a reference's blob may have, for who does not know its codec."""
+    return [reference(space, reference_id, suffix) for suffix in (".bin", ".bin.zst")]
 
 
 def users_of(space: str, reference_id: str) -> str:
@@ -57,14 +62,14 @@ def pin(key: str, reference_id: str, blob_id: str) -> str:
     return f"{users_of(space_of(key), reference_id)}{blob_id}-{_readable(key)}.pin"
 
 
-def delta(key: str, reference_id: str, blob_id: str) -> str:
-    """A delta's blob."""
-    return f"{users_of(space_of(key), reference_id)}{blob_id}-{_readable(key)}.delta"
+def delta(key: str, reference_id: str, blob_id: str, suffix: str) -> str:
+    """A delta's blob; `suffix` is its codec's."""
+    return f"{users_of(space_of(key), reference_id)}{blob_id}-{_readable(key)}{suffix}"
 
 
-def raw(key: str, blob_id: str) -> str:
-    """The blob of bytes stored whole for one object."""
-    return f"{_SPACES}{space_of(key)}{blob_id}-{_readable(key)}.bin"
+def whole(key: str, blob_id: str, suffix: str) -> str:
+    """The blob of bytes stored whole for one object; `suffix` is its codec's."""
+    return f"{_SPACES}{space_of(key)}{blob_id}-{_readable(key)}{suffix}"
 
 
 def setting(name: str) -> str:

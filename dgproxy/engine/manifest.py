@@ -16,7 +16,8 @@ FORMAT: Final = 1
 #: Bytes of an object in one window: the unit of encode, decode, check, range read and memory.
 WINDOW: Final = 4 << 20
 
-Codec = Literal["raw", "vcdiff"]
+#: How a blob's windows become an object's bytes; names are for ever, and `engine.codecs` knows them all.
+Codec = Literal["raw", "zstd", "vcdiff", "vcdiff-zstd", "residual-zstd"]
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -40,7 +41,7 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
 class Extent(msgspec.Struct, frozen=True, omit_defaults=True):
     """A stretch of an object in one blob.
 
-    With codec `vcdiff` the windows decode against `reference`. With codec `raw` and a `reference`, the blob
+    With the codec of a delta the windows decode against `reference`. With another and a `reference`, the blob
     *is* the reference's and belongs to it, not to the object.
     """
 

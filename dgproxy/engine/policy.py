@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from dgproxy.codec.forms import Form
+from dgproxy.engine.codecs import Coding, coding, delta_in
 from dgproxy.engine.manifest import WINDOW, Extent
 
 #: Objects up to this many bytes live inside their manifest: one write, one read, two or three disk blocks.
@@ -38,6 +40,8 @@ class Policy:
     max_delta_ratio: float
     #: Bytes; None leaves only S3's own limits.
     max_object_size: int | None = None
+    #: What deltas are stored in.
+    delta_form: Form = Form.RESIDUAL
 
     def eligible(self, key: str) -> bool:
         """Whether an object of this name takes part in its deltaspace."""
@@ -50,6 +54,11 @@ class Policy:
     def hopeless(self, delta_size: int, declared_size: int | None) -> bool:
         """Whether a delta under way can't be kept any more, even if all that follows cost nothing."""
         return declared_size is not None and not self.keeps_delta(delta_size, declared_size)
+
+    @property
+    def delta_coding(self) -> Coding:
+        """The codec of new deltas."""
+        return delta_in(self.delta_form)
 
     def put_limit(self) -> int:
         """The largest body of one PUT or part, in bytes."""
@@ -69,7 +78,7 @@ def memory_for(size: int | None) -> int:
 
 def storage_type(extents: Iterable[Extent]) -> Literal["delta", "direct"]:
     """How an object of these extents is reported: one delta extent makes it a delta."""
-    return "delta" if any(extent.codec == "vcdiff" for extent in extents) else "direct"
+    return "delta" if any(coding(extent.codec).is_delta for extent in extents) else "direct"
 
 
 def worth_taking_again(extents: Iterable[Extent], size: int, *, eligible: bool, offered: int) -> bool:

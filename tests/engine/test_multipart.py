@@ -12,7 +12,7 @@ from dgproxy.engine.manifest import Attributes
 from dgproxy.engine.policy import MIN_PART
 from dgproxy.storage.backend import Record, RecordNotFound
 from tests.engine.material import noise, version
-from tests.engine.world import BodyRefused, Sent, World, span
+from tests.engine.world import POLICY, BodyRefused, Sent, World, span
 
 PART = MIN_PART
 #: One part may be any size: what is not about several parts needs no 5 MiB.
@@ -61,7 +61,7 @@ async def test_the_first_version_becomes_the_reference_and_the_second_is_deltas(
     first = await world.upload("m/v0.zip", *split(version(2 * PART, 0)))
     assert (first.storage, len(first.extents), len(first.pins)) == ("direct", 1, 1)
     second = await world.upload("m/v1.zip", *split(version(2 * PART, 1)))
-    assert [extent.codec for extent in second.extents] == ["vcdiff"] * 3
+    assert [extent.codec for extent in second.extents] == [POLICY.delta_form.value] * 3
     assert second.references() == first.references()
     assert second.stored < 2 * PART // 10
     assert await world.decode_stored(second) == version(2 * PART, 1)

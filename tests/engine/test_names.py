@@ -51,8 +51,9 @@ def test_every_blob_is_in_its_deltaspace(key: str) -> None:
     assert key.startswith(space)
     assert "/" not in key[len(space) :]
     room = f"deltaspaces/{space}"
-    names = [keys.pin(key, reference, blob), keys.delta(key, reference, blob), keys.raw(key, blob)]
-    names += [keys.reference(space, reference), keys.references(space)]
+    names = [keys.pin(key, reference, blob), keys.delta(key, reference, blob, ".residual.zst")]
+    names += [keys.whole(key, blob, ".bin.zst"), *keys.reference_names(space, reference)]
+    names.append(keys.references(space))
     for name in names:
         assert name.startswith(room)
         assert "/" not in name[len(room) :]

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dgproxy.codec.forms import Form
 from dgproxy.engine.manifest import WINDOW, Codec, Extent
 from dgproxy.engine.policy import (
     INLINE_LIMIT,
@@ -80,8 +81,9 @@ def test_memory_is_bounded(size: int | None) -> None:
 
 def test_one_delta_makes_a_delta() -> None:
     assert storage_type([]) == "direct"
-    assert storage_type([extent("raw"), extent("raw")]) == "direct"
-    assert storage_type([extent("raw"), extent("vcdiff")]) == "delta"
+    assert storage_type([extent("raw"), extent("zstd")]) == "direct"
+    for form in Form:
+        assert storage_type([extent("raw"), extent(form.value)]) == "delta"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 import json
 import string
+from typing import get_args
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from dgproxy.engine import record
 from dgproxy.engine.errors import ObjectDamaged
-from dgproxy.engine.manifest import FORMAT, Attributes, Extent, Manifest, Part, Reference, Window
+from dgproxy.engine.manifest import FORMAT, Attributes, Codec, Extent, Manifest, Part, Reference, Window
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 sizes = st.integers(0, 1 << 45)
@@ -24,7 +25,7 @@ windows = st.builds(
 extents = st.builds(
     Extent,
     blob=texts,
-    codec=st.sampled_from(["raw", "vcdiff"]),
+    codec=st.sampled_from(get_args(Codec)),
     length=sizes,
     stored=sizes,
     windows=st.lists(windows, max_size=3).map(tuple),

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from dgproxy.codec.delta import Decoder
+from dgproxy.codec import files, frames
 from dgproxy.engine import complete, context, copy, delete, listing, multipart, put
 from dgproxy.engine.body import Digests
 from dgproxy.engine.commit import Allow, anything, read
 from dgproxy.engine.errors import ObjectNotFound
 from dgproxy.engine.get import Plan, open_object
-from dgproxy.engine.manifest import Attributes, Manifest
+from dgproxy.engine.manifest import WINDOW, Attributes, Manifest
 from dgproxy.engine.policy import Policy
 from dgproxy.storage.backend import Backend, Buffer, Listed
 
@@ -229,18 +229,18 @@ class World:
         return self.engine.budget._limit
 
     async def decode_stored(self, manifest: Manifest) -> bytes:
-        """The object from its blobs with the stream decoder alone, by a reader who knows no windows."""
+        """The object from its blobs front to back, by a reader who knows no windows of manifests."""
         pieces = []
         for extent in manifest.extents:
             data = await self.blob(extent.blob)
-            if extent.codec == "vcdiff":
+            if extent.codec == "raw":
+                pieces.append(data)
+            elif extent.codec == "zstd":
+                pieces += [frames.content(frame, WINDOW) for frame in frames.split(data)]
+            else:
                 assert extent.reference is not None
                 source = await self.blob(extent.reference.blob)
-                decoder = Decoder(source, max_output=extent.length)
-                pieces.append(decoder.update(data))
-                decoder.finish()
-            else:
-                pieces.append(data)
+                pieces += [bytes(window) for window in files.decode(source, data)]
         return b"".join(pieces)
 
 

@@ -37,6 +37,9 @@ OBJECTS = {
 MULTIPART = {"r/v3.tar"}
 
 
+#: Suffixes of blobs that consist of two.
+DOUBLE = (".reference.bin", ".residual.zst")
+
 #: The status of an answer that was cut before its first line.
 CUT = 599
 
@@ -189,7 +192,7 @@ def kinds(server: Server) -> dict[str, list[Path]]:
         if path.is_file() and path.stat().st_size:
             name = path.name
             kind = next(
-                (end for end in (".reference.bin", "references.json", "upload.json") if name.endswith(end)),
+                (end for end in (*DOUBLE, "references.json", "upload.json") if name.endswith(end)),
                 path.suffix,
             )
             found.setdefault(f"{path.relative_to(root).parts[0]} *{kind}", []).append(path)
@@ -201,7 +204,7 @@ def test_flipped_bytes(server: Server, client: Client) -> None:
     expected = Expectation(client, fill(client))
     files = kinds(server)
     print({kind: len(paths) for kind, paths in files.items()})
-    for kind in ("objects *.meta", "deltaspaces *.reference.bin", "deltaspaces *.delta", "deltaspaces *.bin"):
+    for kind in ("objects *.meta", *(f"deltaspaces *{end}" for end in (*DOUBLE, ".bin"))):
         assert kind in files
     assert any(kind.startswith("uploads") for kind in files)
 
@@ -257,7 +260,7 @@ def test_damaged_files(server: Server, client: Client, kind: str) -> None:
     put(client, "r/v1.tar", _BASE)
     put(client, "r/v2.tar", _NEXT)
     (reference,) = (server.data / "buckets/default/deltaspaces/r").glob("*.reference.bin")
-    (delta,) = (server.data / "buckets/default/deltaspaces/r").glob("*.delta")
+    (delta,) = (server.data / "buckets/default/deltaspaces/r").glob("*.residual.zst")
     for path, keys in ((delta, ["r/v2.tar"]), (reference, ["r/v1.tar", "r/v2.tar"])):
         kept = path.read_bytes()
         if kind == "removed":

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is stored can be read without us: Debian's xdelta3 turns reference and delta back into the object."""
+"""What is stored can be read without a server: reference and delta become the object again.
+
+Debian's xdelta3 reads the plain form, and the default one behind `zstd -dc`; for the residual form it takes
+our command.
+"""
 
 import gzip
 import io
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,15 +41,15 @@ PAIRS: dict[str, Callable[[], Pair]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("server")) as started:
+@pytest.fixture(scope="module", params=["plain", "default", "residual"])
+def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Server]:
+    form = {"DELTAGLIDER_PROXY_DELTA_FORM": request.param}
+    with Server(tmp_path_factory.mktemp("server"), form) as started:
         yield started
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_stock_xdelta3_decodes_what_is_stored(server: Server, tmp_path: Path, name: str) -> None:
-    xdelta3 = need(shutil.which("xdelta3"), "xdelta3 (the Debian package)")
+def test_what_is_stored_decodes_without_a_server(server: Server, tmp_path: Path, name: str) -> None:
     pair = PAIRS[name]()
     s3 = boto3_client(server)
     space = f"{name.replace(' ', '-')}/"
@@ -54,17 +59,44 @@ def test_stock_xdelta3_decodes_what_is_stored(server: Server, tmp_path: Path, na
 
     folder = server.data / "buckets" / "default" / "deltaspaces" / space
     (reference,) = folder.glob("*.reference.bin")
-    (delta,) = folder.glob("*.delta")
+    form = server.settings["DELTAGLIDER_PROXY_DELTA_FORM"]
+    suffix = {"plain": ".delta", "default": ".delta.zst", "residual": ".residual.zst"}[form]
+    (delta,) = folder.glob(f"*{suffix}")
     assert delta.name.startswith(reference.name.removesuffix(".reference.bin") + "-")
-    assert delta.name.endswith(f"-v2{pair.suffix}.delta")
+    assert delta.name.endswith(f"-v2{pair.suffix}{suffix}")
     assert reference.read_bytes() == pair.first
-    print(f"{name}: {delta.stat().st_size} bytes for {len(pair.second)}")
+    print(f"{name}, {form}: {delta.stat().st_size} bytes for {len(pair.second)}")
 
     target, rebuilt = tmp_path / "target", tmp_path / "rebuilt"
     target.write_bytes(pair.second)
-    # Without -D xdelta3 unpacks a source that looks compressed, and the delta is not against that.
-    for options in (["-D", "-R"], *([] if pair.suffix == ".tgz" else [[]])):
-        command = [xdelta3, "-d", "-f", *options, "-s", str(reference), str(delta), str(rebuilt)]
+    for command in COMMANDS[form](delta, reference, rebuilt, pair.suffix == ".tgz"):
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         assert digest(rebuilt) == digest(target)
+
+
+def stock(delta: Path, reference: Path, rebuilt: Path, looks_compressed: bool) -> Iterator[list[str]]:
+    """Debian's xdelta3. Without -D it unpacks a source that looks compressed: not what the delta is for."""
+    xdelta3 = need(shutil.which("xdelta3"), "xdelta3 (the Debian package)")
+    for options in (["-D", "-R"], *([] if looks_compressed else [[]])):
+        yield [xdelta3, "-d", "-f", *options, "-s", str(reference), str(delta), str(rebuilt)]
+
+
+def unpacked_first(
+    delta: Path, reference: Path, rebuilt: Path, looks_compressed: bool
+) -> Iterator[list[str]]:
+    """The same behind `zstd -dc`."""
+    zstd = need(shutil.which("zstd"), "zstd (the Debian package)")
+    plain = rebuilt.with_name("plain")
+    with plain.open("wb") as file:
+        subprocess.run([zstd, "-dc", str(delta)], stdout=file, check=True, timeout=60)
+    yield from stock(plain, reference, rebuilt, looks_compressed)
+
+
+def ours(delta: Path, reference: Path, rebuilt: Path, looks_compressed: bool) -> Iterator[list[str]]:
+    """Our own program."""
+    decode = [sys.executable, "-m", "dgproxy", "delta", "decode", "-f"]
+    yield [*decode, "-s", str(reference), str(delta), str(rebuilt)]
+
+
+COMMANDS = {"plain": stock, "default": unpacked_first, "residual": ours}
