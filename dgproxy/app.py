@@ -22,11 +22,12 @@ from dgproxy.engine import context
 from dgproxy.engine.buckets import ensure_bucket
 from dgproxy.engine.policy import Policy
 from dgproxy.http import protocol
-from dgproxy.http.access import Credentials
+from dgproxy.http.access import AccessKey, Credentials
 from dgproxy.http.service import s3_server
 from dgproxy.http.ui import ui_application
 from dgproxy.listen import BACKLOG
 from dgproxy.s3.bucket_cors import for_origins
+from dgproxy.s3.grants import Grant
 from dgproxy.storage import filesystem
 
 _MIB: Final = 1 << 20
@@ -128,11 +129,21 @@ def _s3(settings: Settings, engine: context.Engine) -> web.Server:
 
 
 def _credentials(settings: Settings) -> Credentials | None:
-    if settings.access_key_id is None or settings.secret_access_key is None:
+    """Every access key that may sign; None where there is none, and so the server open."""
+    if not settings.signed:
         return None
-    return Credentials(
-        settings.access_key_id, settings.secret_access_key.get_secret_value(), settings.signature_v2
-    )
+    keys = [
+        AccessKey(
+            each.access_key_id,
+            each.secret_access_key.get_secret_value(),
+            Grant(each.allow, writes=not each.read_only),
+            each.name,
+        )
+        for each in settings.keys
+    ]
+    if settings.access_key_id is not None and settings.secret_access_key is not None:
+        keys.append(AccessKey(settings.access_key_id, settings.secret_access_key.get_secret_value()))
+    return Credentials(keys, signature_v2=settings.signature_v2)
 
 
 def _allow_open_files() -> None:

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
+from dgproxy.config_keys import read_keys
 from dgproxy.settings import Settings, ui_directory
 
 __all__ = ["PREFIX", "ConfigError", "Configuration", "Settings", "StartError", "load", "ui_directory"]
@@ -31,7 +32,7 @@ _USUAL_FILES: Final = (Path("deltaglider_proxy.toml"), Path("/etc/deltaglider_pr
 _AWS: Final = ("aws_access_key_id", "aws_secret_access_key")
 _S3: Final = ("s3_endpoint", "s3_region", "s3_force_path_style")
 #: Never shown in a message, right or wrong: whoever mixes the two up would publish the secret.
-_CREDENTIALS: Final = ("access_key_id", "secret_access_key", *_AWS)
+_CREDENTIALS: Final = ("access_key_id", "secret_access_key", "keys", *_AWS)
 
 _EMPTY: Final = "is empty; leave it out, or give it a value"
 
@@ -90,6 +91,7 @@ def load(
     said = {name: value for source in sources for name, value in source.said.items()}
     origin = {name: source.where(name) for source in sources for name in source.said}
     problems += _half_a_pair(origin)
+    problems += _one_id_twice(said, origin)
     if problems:
         raise ConfigError(problems)
     return Configuration(Settings.model_validate(said), path)
@@ -119,13 +121,19 @@ def _read_file(
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             problems.append(f"{_shown(path)}: is not valid TOML: {' '.join(str(error).split())}")
         else:
-            return path, _known(content, _shown(path), problems)
+            return path, _known(content, _shown(path), environment, problems)
         return path, _Source(_shown(path), {})
     return None, _Source("no file", {})
 
 
-def _known(content: Mapping[str, object], path: str, problems: list[str]) -> _Source:
+def _known(
+    content: Mapping[str, object], path: str, environment: Mapping[str, str], problems: list[str]
+) -> _Source:
     known = Settings.model_fields
+    if "keys" in content:
+        keys, wrong = read_keys(content["keys"], f"in {path}", environment)
+        content = {**content, "keys": keys}
+        problems += wrong
     problems += [
         f"{_shown(name)} (in {path}): {_unknown(name, known)}" for name in content if name not in known
     ]
@@ -171,6 +179,8 @@ def _refusal(source: _Source, name: str, value: object) -> str | None:
         return None  # there for every AWS tool, and not used by this version
     if name in _S3 or name in _AWS:
         return "the S3 backend is not part of this version; remove the setting"
+    if name == "keys" and source.variables is not None:
+        return "access keys stand in the configuration file, as tables with the heading [[keys]]"
     if value == "":
         return _EMPTY
     if isinstance(value, str) and "${" in value:
@@ -187,6 +197,13 @@ def _half_a_pair(origin: Mapping[str, str]) -> Iterator[str]:
                 f"{given} ({origin[given]}) is set, but {missing} is not; "
                 "set both to have every request signed, or none for an open server"
             )
+
+
+def _one_id_twice(said: Mapping[str, object], origin: Mapping[str, str]) -> Iterator[str]:
+    """Refuse the pair's id in a table of keys: which of the two counts would be a guess."""
+    keys = said.get("keys", ())
+    if isinstance(keys, tuple) and any(key.access_key_id == said.get("access_key_id") for key in keys):
+        yield f"access_key_id ({origin['access_key_id']}): keys has the same id; remove one of the two"
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from pydantic import SecretStr
 
 from dgproxy.s3.errors import S3Error
+from dgproxy.s3.grants import Place
 from dgproxy.s3.names import check_bucket
 
 _UNITS: Final = {
@@ -94,6 +95,27 @@ def secret(value: object) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", text):
         raise ValueError("must have printable ASCII characters only, without spaces or line ends")
     return SecretStr(text)
+
+
+def label(value: object) -> str:
+    """Check a name that stands in log lines."""
+    text = _text(value)
+    if not text.isprintable() or len(text) > 128:
+        raise ValueError("must have at most 128 printable characters")
+    return text
+
+
+def places(value: object) -> tuple[Place, ...]:
+    """Make a list of patterns into the places where an access key may go."""
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError("must be a list such as ['bucket', 'other/releases/*']; leave it out for everywhere")
+    found = []
+    for each in value:
+        try:
+            found.append(each if isinstance(each, Place) else Place.parse(_text(each)))
+        except ValueError as error:
+            raise ValueError(f"{each!r}: {error}") from error
+    return tuple(found)
 
 
 def size(value: object) -> object:

@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from dgproxy import config_values as values
+from dgproxy.s3.grants import Place
 
-__all__ = ["Settings", "ui_directory"]
+__all__ = ["AccessKeySettings", "Settings", "ui_directory"]
 
 _Integer = Annotated[int, BeforeValidator(values.not_a_boolean)]
 
@@ -21,6 +22,20 @@ _Integer = Annotated[int, BeforeValidator(values.not_a_boolean)]
 def _cores() -> int:
     """Count the cores this process may use; `taskset` and containers make that fewer than there are."""
     return len(os.sched_getaffinity(0))
+
+
+class AccessKeySettings(BaseModel):
+    """One of several access keys, valid."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    access_key_id: Annotated[str, BeforeValidator(values.access_key)]
+    secret_access_key: Annotated[SecretStr, BeforeValidator(values.secret)]
+    #: What the log calls it; "" is its id.
+    name: Annotated[str, BeforeValidator(values.label)] = ""
+    #: Where it may read and write; None is everywhere.
+    allow: Annotated[tuple[Place, ...], BeforeValidator(values.places)] | None = None
+    read_only: Annotated[bool, BeforeValidator(values.boolean)] = False
 
 
 class Settings(BaseModel):
@@ -33,9 +48,11 @@ class Settings(BaseModel):
     )
     #: Created at start when it is not there.
     default_bucket: Annotated[str, BeforeValidator(values.bucket_name)] = "default"
-    #: Both or none: with them every request must be signed, without them the server is open.
+    #: Both or none: a pair that may do everything. Without it and `keys` the server is open.
     access_key_id: Annotated[str, BeforeValidator(values.access_key)] | None = None
     secret_access_key: Annotated[SecretStr, BeforeValidator(values.secret)] | None = None
+    #: Further access keys, each with its own limits; `config_keys` reads them.
+    keys: tuple[AccessKeySettings, ...] = ()
     #: Whether presigned URLs and POST forms may be signed with Signature Version 2.
     signature_v2: Annotated[bool, BeforeValidator(values.boolean)] = True
     #: Base of virtual-hosted style host names; path style always works.
@@ -72,7 +89,7 @@ class Settings(BaseModel):
     @property
     def signed(self) -> bool:
         """Whether requests must be signed; otherwise the server is open to whoever reaches it."""
-        return self.secret_access_key is not None
+        return self.secret_access_key is not None or bool(self.keys)
 
 
 def ui_directory() -> Path:

@@ -13,6 +13,7 @@ from pydantic import SecretStr, ValidationError
 from dgproxy import config
 from dgproxy.config import PREFIX, ConfigError, Configuration
 from dgproxy.config_values import ListenAddress
+from dgproxy.s3.grants import Place
 from dgproxy.settings import Settings
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLE"
@@ -266,6 +267,91 @@ def test_a_misspelled_secret_is_not_shown(tmp_path: Path) -> None:
     assert "did you mean" in problem({f"{PREFIX}SECRET_KEY": SECRET})
     (tmp_path / "settings.toml").write_text(f'secret_key = "{SECRET}"')
     assert "did you mean secret_access_key?" in problem(file=tmp_path / "settings.toml")
+
+
+# -- several keys ------------------------------------------------------------------------------------------
+
+TABLE = f'[[keys]]\naccess_key_id = "ci"\nsecret_access_key = "{SECRET}"\n'
+
+
+def test_keys(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"{SECRET}\r\n")
+    text = f"""
+        [[keys]]
+        access_key_id = "ci"
+        secret_access_key_file = "{tmp_path / "secret"}"
+        name = "build server"
+        allow = ["releases", "default/nightly/*"]
+        [[keys]]
+        access_key_id = "reports"
+        secret_access_key_variable = "REPORTS"
+        read_only = true
+    """
+    settings = from_file(tmp_path, text, {"REPORTS": "another-secret"}).settings
+    first, second = settings.keys
+    assert (first.access_key_id, first.name, first.read_only) == ("ci", "build server", False)
+    assert first.secret_access_key.get_secret_value() == SECRET
+    assert first.allow == (Place("releases"), Place("default", "nightly/"))
+    assert (second.name, second.allow, second.read_only) == ("", None, True)
+    assert second.secret_access_key.get_secret_value() == "another-secret"
+    assert settings.signed
+    assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("", "exactly one of secret_access_key, secret_access_key_file, secret_access_key_variable"),
+        (f'secret_access_key = "{SECRET}"\nsecret_access_key_file = "x"', "exactly one of"),
+        ('secret_access_key_file = "/no/such/file"', "secret_access_key_file: can't be read: No such file"),
+        ('secret_access_key_file = "/dev/null"', "secret_access_key: must have printable"),
+        ('secret_access_key_file = "a\\u0000b"', "can't be read"),
+        ("secret_access_key_file = 1", "must be text"),
+        ('secret_access_key_variable = "NONE"', "the environment has no variable of that name"),
+        (f'secret_access_key = "{SECRET} "', "secret_access_key: must have printable"),
+        (f'secret_access_key = "{SECRET}"\nread_only = "yes"', "read_only = 'yes': must be true or false"),
+        (f'secret_access_key = "{SECRET}"\nallow = []', "allow = []: must be a list such as"),
+        (f'secret_access_key = "{SECRET}"\nallow = "releases"', "allow = 'releases': must be a list such as"),
+        (f'secret_access_key = "{SECRET}"\nallow = ["releases/x"]', "'releases/x': a prefix ends with *"),
+        (f'secret_access_key = "{SECRET}"\nname = "a\\nb"', "printable characters"),
+        (f'secret_access_key = "{SECRET}"\nrole = "x"', "there is no 'role' in a table of keys"),
+    ],
+)
+def test_wrong_keys(tmp_path: Path, line: str, why: str) -> None:
+    (tmp_path / "settings.toml").write_text(f'[[keys]]\naccess_key_id = "ci"\n{line}')
+    found = problem(file=tmp_path / "settings.toml")
+    assert found.startswith(f"keys, table 1 (in {tmp_path / 'settings.toml'}): "), found
+    assert why in found
+
+
+def test_wrong_keys_are_all_named_and_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text(f'{TABLE}[[keys]]\naccess_key_id = "{SECRET}"\n{TABLE}')
+    found = problems(file=tmp_path / "settings.toml")
+    assert len(found) == 2
+    assert "keys, table 2" in found[0]
+    assert "table 3" in found[1]
+    assert "access_key_id is in another table as well" in found[1]
+
+
+@pytest.mark.parametrize("text", ["keys = []", "keys = [1]", "keys = 'x'", "keys = {}", "[keys.ci]\nx = 1"])
+def test_keys_are_tables(tmp_path: Path, text: str) -> None:
+    (tmp_path / "settings.toml").write_text(text)
+    assert "each with the heading [[keys]]" in problem(file=tmp_path / "settings.toml")
+
+
+def test_keys_stand_in_files_only() -> None:
+    line = problem({f"{PREFIX}KEYS": f'[{{"secret_access_key": "{SECRET}"}}]'})
+    assert line.startswith(
+        f"keys (environment variable {PREFIX}KEYS): access keys stand in the configuration file"
+    )
+
+
+def test_the_pair_and_keys_together(tmp_path: Path) -> None:
+    pair = {f"{PREFIX}ACCESS_KEY_ID": "admin", f"{PREFIX}SECRET_ACCESS_KEY": SECRET}
+    assert from_file(tmp_path, TABLE, pair).settings.access_key_id == "admin"
+    line = problem(pair | {f"{PREFIX}ACCESS_KEY_ID": "ci"}, file=tmp_path / "settings.toml")
+    where = f"environment variable {PREFIX}ACCESS_KEY_ID"
+    assert line == f"access_key_id ({where}): keys has the same id; remove one of the two"
 
 
 # -- sources -----------------------------------------------------------------------------------------------

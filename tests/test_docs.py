@@ -18,18 +18,42 @@ def test_example_file_has_every_setting_at_its_default() -> None:
     file = PROJECT / "deltaglider_proxy.toml.example"
     text = file.read_text()
     assert config.load(file=file, environment={}).settings == Settings(), "as it stands it changes nothing"
-    every = tomllib.loads(re.sub(r"(?m)^#(?=\w+ = |    \"|\])", "", text))
+    every = tomllib.loads(re.sub(r"(?m)^#(?=\w+ = |    \"|\]|\[\[)", "", text))
     later = {name for name in Settings.model_fields if name.startswith(("s3_", "aws_"))}
     assert every.keys() == Settings.model_fields.keys() - later
     # What has no default, or depends on the machine, is shown by example.
-    for name in every.keys() - {"access_key_id", "secret_access_key", "max_object_size", "workers", "domain"}:
+    shown = {"access_key_id", "secret_access_key", "keys", "max_object_size", "workers", "domain"}
+    for name in every.keys() - shown:
         assert getattr(Settings.model_validate({name: every[name]}), name) == getattr(Settings(), name), name
+
+
+def test_example_keys_are_good_ones(tmp_path: Path) -> None:
+    """In the example file and in the page about authentication, with a secret where they say there is one."""
+    (tmp_path / "secret").write_text("from-a-file\n")
+    examples = [(PROJECT / "deltaglider_proxy.toml.example").read_text().partition("#[[keys]]")]
+    examples += [text.partition("[[keys]]") for text in _toml(PROJECT / "docs/AUTHENTICATION.md")]
+    for _, found, rest in examples:
+        assert found
+        file = tmp_path / "settings.toml"
+        text = re.sub(r"(?m)^#(?=\w+ = |\[\[)", "", found + rest)
+        file.write_text(text.replace("/run/secrets/ci", str(tmp_path / "secret")))
+        keys = config.load(file=file, environment={"REPORTS_SECRET": "from-the-environment"}).settings.keys
+        assert keys
+        assert any(key.allow for key in keys)
+
+
+def _toml(page: Path) -> list[str]:
+    return re.findall(r"(?s)```toml\n(.*?)```", page.read_text())
 
 
 def test_readme_table_has_every_setting() -> None:
     rows = dict(re.findall(r"(?m)^\| `(\w+)` \| `(\w+)` \|", (PROJECT / "README.md").read_text()))
     aws = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY"}
-    assert rows == {name: PREFIX + name.upper() for name in Settings.model_fields} | aws
+    only_in_files = {"keys"}
+    assert (
+        rows == {name: PREFIX + name.upper() for name in Settings.model_fields.keys() - only_in_files} | aws
+    )
+    assert only_in_files == set(re.findall(r"(?m)^\| `(\w+)` \| none: ", (PROJECT / "README.md").read_text()))
 
 
 def test_readme_table_has_the_defaults() -> None:

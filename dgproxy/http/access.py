@@ -1,32 +1,49 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who is asking: from a request, or a browser's form, to the key that signed it.
+"""Who is asking: from a request, or a browser's form, to the access key that signed it.
 
-Chooses the version of the signature; what makes one valid is said in `s3`. What is asked is not looked at,
-except that a browser upload is signed inside its body and so let through to its handler (`is_form`).
+Chooses the version of the signature; what makes one valid, and what a key may do, is said in `s3`. What is
+asked is not looked at, except that a browser upload is signed inside its body and so let through to its
+handler (`is_form`).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from aiohttp import web
 
 from dgproxy.s3 import claim, operation, sigv2, sigv4, uri
 from dgproxy.s3.errors import S3Error
+from dgproxy.s3.grants import EVERYTHING, Grant
 from dgproxy.s3.operation import Operation
 
 
 @dataclass(frozen=True, slots=True)
+class AccessKey:
+    """One pair of id and secret, what it may do, and what the log calls it."""
+
+    id: str
+    secret: str = field(repr=False)
+    grant: Grant = EVERYTHING
+    name: str = ""
+
+
 class Credentials:
-    """The one key pair that may sign, and whether Signature Version 2 will do in a URL."""
+    """The access keys that may sign, and whether Signature Version 2 will do in a URL or form."""
 
-    access_key_id: str
-    secret_access_key: str
-    signature_v2: bool = True
+    def __init__(self, keys: Iterable[AccessKey], *, signature_v2: bool = True) -> None:
+        """Each id is there once."""
+        self._keys = {key.id: key for key in keys}
+        self.signature_v2 = signature_v2
 
-    def secret_of(self, access_key_id: str) -> str | None:
-        """The secret of a key, None for an unknown one."""
-        return self.secret_access_key if access_key_id == self.access_key_id else None
+    def __getitem__(self, access_key: str) -> AccessKey:
+        """The key of an id that has signed."""
+        return self._keys[access_key]
+
+    def secret_of(self, access_key: str) -> str | None:
+        """The secret of an id, None for an unknown one."""
+        known = self._keys.get(access_key)
+        return None if known is None else known.secret
 
 
 def authenticate(
@@ -64,10 +81,10 @@ def is_form(request: web.BaseRequest, headers: Mapping[str, str], domain: str | 
     return asked.operation is Operation.POST_OBJECT and not claim.has_credentials(headers, query)
 
 
-def authenticate_form(credentials: Credentials, fields: Mapping[str, str]) -> None:
-    """Verify the signature of a form, fields by lower-case name. Raises S3Error."""
+def authenticate_form(credentials: Credentials, fields: Mapping[str, str]) -> AccessKey:
+    """Verify the signature of a form, fields by lower-case name; gives who signed. Raises S3Error."""
     if not fields.get("policy"):
         raise S3Error("AccessDenied")
     version_2 = credentials.signature_v2 and sigv2.is_signed_form(fields)
     verify = sigv2.authenticate_form if version_2 else sigv4.authenticate_form
-    verify(fields, secret_of=credentials.secret_of)
+    return credentials[verify(fields, secret_of=credentials.secret_of)]

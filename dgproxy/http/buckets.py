@@ -17,7 +17,7 @@ async def list_buckets(call: Call) -> web.StreamResponse:
     found = [
         bucket
         for bucket in await buckets.list_buckets(call.engine)
-        if bucket.name.startswith(asked.prefix) and bucket.name > asked.after
+        if bucket.name.startswith(asked.prefix) and bucket.name > asked.after and call.grant.sees(bucket.name)
     ]
     page = found[: asked.max_buckets]
     token = listing.encode_token(page[-1].name) if len(page) < len(found) else None

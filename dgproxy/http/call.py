@@ -17,6 +17,7 @@ from dgproxy.http.body import RequestBody
 from dgproxy.http.exchange import Exchange
 from dgproxy.s3 import conditions, metadata, operation, payload, tags, uri
 from dgproxy.s3.errors import S3Error
+from dgproxy.s3.grants import Grant
 from dgproxy.s3.operation import Request
 from dgproxy.s3.sigv4 import Authentication
 
@@ -26,13 +27,17 @@ REGION: Final = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A routed request, authenticated unless the server is open or the signature is inside a form."""
+    """A routed request, authenticated unless the server is open or the signature is inside a form.
+
+    `grant` allows it, but for keys that its body names.
+    """
 
     exchange: Exchange
     engine: Engine
     s3: Request
     credentials: Credentials | None
     authentication: Authentication | None
+    grant: Grant
 
     @property
     def headers(self) -> Mapping[str, str]:

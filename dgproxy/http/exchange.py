@@ -14,9 +14,11 @@ from typing import Final
 from aiohttp import web
 
 from dgproxy.http import answers
+from dgproxy.http.access import AccessKey
 from dgproxy.logs import get_logger
 from dgproxy.s3 import cors, operation, xml
 from dgproxy.s3.errors import S3Error
+from dgproxy.s3.grants import Grant
 from dgproxy.version import __version__
 
 _log = get_logger()
@@ -41,6 +43,7 @@ class Exchange:
         self.cors: Mapping[str, str] = {}
         self._begun = False
         self._code: str | None = None
+        self._asker: str | None = None
         self._started = time.monotonic()
 
     @property
@@ -55,6 +58,11 @@ class Exchange:
         if "://" in path and not path.startswith("/"):
             path = "/" + path.partition("://")[2].partition("/")[2]
         return path
+
+    def signed_by(self, key: AccessKey) -> Grant:
+        """Name in the log who asks; gives what he may do."""
+        self._asker = key.name or key.id
+        return key.grant
 
     async def begin(self, response: web.StreamResponse) -> None:
         """Send the head of an answer whose body follows in pieces."""
@@ -96,6 +104,7 @@ class Exchange:
             path=self.path,
             status=outcome,
             **({} if self._code is None else {"code": self._code}),
+            **({} if self._asker is None else {"access_key": self._asker}),
             milliseconds=round((time.monotonic() - self._started) * 1000, 1),
         )
 

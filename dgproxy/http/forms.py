@@ -59,8 +59,11 @@ async def _until_file(reader: FormReader, pieces: AsyncIterator[Buffer]) -> byte
 
 def _permitted(call: Call, fields: Mapping[str, str]) -> tuple[int, int] | None:
     """Authorise the form; gives the fewest and most bytes its policy lets the file have."""
+    grant = call.grant
     if call.credentials is not None and call.authentication is None:
-        access.authenticate_form(call.credentials, fields)
+        grant = call.exchange.signed_by(access.authenticate_form(call.credentials, fields))
+    if not grant.allows_key(call.bucket, fields["key"], writing=True):
+        raise S3Error("AccessDenied")
     if "policy" not in fields:
         return None
     policy = form_policy.parse(fields["policy"])

@@ -138,10 +138,14 @@ async def delete_object(call: Call) -> web.StreamResponse:
 async def delete_objects(call: Call) -> web.StreamResponse:
     """DeleteObjects. The body must be proven: a flipped bit in it would delete something else."""
     asked = await call.body().document(xml.parse_delete, proven=True)
-    outcomes = await delete.delete_objects(
-        call.engine, call.bucket, [(item.key, _deletable(item.etag)) for item in asked.items], S3Error
-    )
-    failed = [
+    wanted, failed = [], []
+    for item in asked.items:
+        if call.grant.allows_key(call.bucket, item.key, writing=True):
+            wanted.append((item.key, _deletable(item.etag)))
+        else:
+            failed.append(xml.DeleteFailed(item.key, S3Error("AccessDenied")))
+    outcomes = await delete.delete_objects(call.engine, call.bucket, wanted, S3Error)
+    failed += [
         xml.DeleteFailed(outcome.key, to_s3(outcome.error, call.bucket, outcome.key))
         for outcome in outcomes
         if outcome.error is not None

@@ -2,7 +2,8 @@
 """The S3 server: what happens to every request around its handler.
 
 From the outside in: `_answer` turns every failure into S3 XML and writes the log line; `_carry_out` finds out
-who asks, before a byte of a body is read, then what is asked. What an operation does is its handler's.
+who asks, then what, and whether he may, before a byte of a body is read or storage is looked at. What an
+operation does is its handler's.
 Nothing raised below leaves here as anything but an S3 answer or a cut connection (law 8).
 
 It is a plain aiohttp `Server`, not an `Application`: routing S3 takes method, path, query and headers
@@ -26,6 +27,7 @@ from dgproxy.logs import get_logger
 from dgproxy.s3 import claim, operation, uri
 from dgproxy.s3.bucket_cors import Rule
 from dgproxy.s3.errors import S3Error
+from dgproxy.s3.grants import EVERYTHING, Grant
 from dgproxy.s3.operation import Operation
 from dgproxy.storage.backend import BucketNotFound
 
@@ -102,7 +104,7 @@ def _cut_off(exchange: Exchange, error: Exception) -> None:
 async def _carry_out(site: _Site, exchange: Exchange) -> web.StreamResponse:
     """Authenticate, route, handle. Raises S3Error and whatever the layers below raise."""
     request = exchange.request
-    authentication = None
+    authentication, grant = None, EVERYTHING
     if request.version not in {HttpVersion10, HttpVersion11}:
         raise S3Error("BadRequest", "This server speaks HTTP/1.1.")
     if request.method == "OPTIONS":
@@ -110,26 +112,30 @@ async def _carry_out(site: _Site, exchange: Exchange) -> web.StreamResponse:
     exchange.cors = await cors.allowed(site.engine, exchange, site.cors)
     if site.credentials is not None and not access.is_form(request, exchange.headers, site.domain):
         authentication = access.authenticate(site.credentials, request, site.domain)
+        grant = exchange.signed_by(site.credentials[authentication.access_key])
     query = uri.first_values(uri.query_pairs(operation.split_target(request.raw_path)[1]))
     exchange.headers = claim.hoisted_headers(query) | exchange.headers
     try:
         asked = operation.parse(request.method, request.raw_path, exchange.headers, domain=site.domain)
         exchange.asked = asked
-        call = Call(exchange, site.engine, asked, site.credentials, authentication)
+        grant.require(asked)
+        call = Call(exchange, site.engine, asked, site.credentials, authentication, grant)
         return await HANDLERS[asked.operation](call)
     except S3Error as error:
         if error.code == "NotImplemented":
-            await _require_bucket(site.engine, exchange)
+            await _require_bucket(site.engine, exchange, grant)
         raise
 
 
-async def _require_bucket(engine: Engine, exchange: Exchange) -> None:
-    """What is not there comes before what is not done, as in S3."""
+async def _require_bucket(engine: Engine, exchange: Exchange, grant: Grant) -> None:
+    """What may not be asked and what is not there come before what is not done, as in S3."""
     if exchange.asked is not None and exchange.asked.operation is Operation.CREATE_BUCKET:
         return
     bucket = operation.bucket_of(exchange.request.raw_path, exchange.headers, domain=exchange.domain)
     if not bucket:
         return
+    if not grant.sees(bucket):
+        raise S3Error("AccessDenied")
     try:
         await buckets.head_bucket(engine, bucket)
     except BucketNotFound as error:

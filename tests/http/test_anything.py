@@ -11,7 +11,7 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgproxy.http.service import Credentials
+from dgproxy.http.access import AccessKey, Credentials
 from dgproxy.storage.memory import MemoryBackend
 from tests.http.conftest import BUCKET, site_over
 from tests.http.wire import Answer, Wire
@@ -162,7 +162,7 @@ async def send(wire: Wire, method: str, target: str, headers: list[tuple[str, st
     return await wire.answer(method) if answer.status == 100 else answer
 
 
-@pytest.mark.parametrize("credentials", [None, Credentials("key", "secret")])
+@pytest.mark.parametrize("credentials", [None, Credentials([AccessKey("key", "secret")])])
 def test_anything_has_an_s3_answer(log: Log, credentials: Credentials | None) -> None:
     async def try_it(method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> None:
         backend = MemoryBackend()

@@ -12,12 +12,13 @@ from botocore.auth import HmacV1QueryAuth, S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Keys
 
-from dgproxy.http.access import Credentials
+from dgproxy.http.access import AccessKey, Credentials
 from dgproxy.storage.memory import MemoryBackend
 from tests.http.conftest import BUCKET, Site, site_over
 from tests.http.wire import Answer
 
 KEYS = Keys("the-access-key", "the-secret-key")
+KEY = AccessKey(KEYS.access_key, KEYS.secret_key)
 LARGE = os.urandom(5 << 20)
 
 Log = Callable[[], list[dict[str, Any]]]
@@ -26,7 +27,7 @@ Log = Callable[[], list[dict[str, Any]]]
 @pytest.fixture
 async def closed(memory: MemoryBackend, log: object) -> AsyncIterator[Site]:
     """A server with credentials."""
-    async with site_over(memory, Credentials(KEYS.access_key, KEYS.secret_key)) as site:
+    async with site_over(memory, Credentials([KEY])) as site:
         yield site
 
 
@@ -90,7 +91,7 @@ async def test_urls_presigned_with_version_2(closed: Site) -> None:
 
 
 async def test_version_2_can_be_forbidden(memory: MemoryBackend, log: object) -> None:
-    only_v4 = Credentials(KEYS.access_key, KEYS.secret_key, signature_v2=False)
+    only_v4 = Credentials([KEY], signature_v2=False)
     async with site_over(memory, only_v4) as site:
         assert await site.code(presigned_v2(f"GET /{BUCKET}/k")) == (400, "InvalidRequest")
         assert await site.code(presigned(f"GET /{BUCKET}/k")) == (404, "NoSuchKey")

@@ -3,7 +3,7 @@
 
 import pytest
 
-from dgproxy.http.access import Credentials
+from dgproxy.http.access import AccessKey, Credentials
 from dgproxy.s3.bucket_cors import for_origins
 from dgproxy.storage.memory import MemoryBackend
 from tests.http.conftest import BUCKET, Site, site_over
@@ -93,7 +93,7 @@ async def test_wrong_configurations(site: Site, content: str, code: str) -> None
 async def test_preflights(memory: MemoryBackend, log: object) -> None:
     async with site_over(memory) as site:
         await configure(site)
-    async with site_over(memory, Credentials("a", "secret")) as site:  # none is signed
+    async with site_over(memory, Credentials([AccessKey("a", "secret")])) as site:  # none is signed
         line = f"OPTIONS /{BUCKET}/k"
         for origin in ("https://app.test", "https://x.pages.test"):
             answer = await site.ask(line, *asking(origin, "PUT", "Content-Type, x-amz-meta-a"))

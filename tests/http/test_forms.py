@@ -9,12 +9,13 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from dgproxy.http.access import Credentials
+from dgproxy.http.access import AccessKey, Credentials
 from dgproxy.storage.memory import MemoryBackend
 from tests.http.conftest import BUCKET, Site, site_over
 from tests.http.wire import Answer
 
-KEYS = Credentials("the-access-key", "the-secret-key")
+KEY = AccessKey("the-access-key", "the-secret-key")
+KEYS = Credentials([KEY])
 BOUNDARY = "----xYzZY"
 TYPE = f"Content-Type: multipart/form-data; boundary={BOUNDARY}"
 
@@ -47,8 +48,8 @@ def presigned(
     fields: Mapping[str, str] | None = None,
     conditions: list[Any] | None = None,
     *,
-    secret: str = KEYS.secret_access_key,
-    access_key: str = KEYS.access_key_id,
+    secret: str = KEY.secret,
+    access_key: str = KEY.id,
     expires: int = 60,
 ) -> dict[str, str]:
     """The fields of a form as boto3 makes them."""
@@ -113,7 +114,7 @@ async def test_refusals_of_signatures(closed: Site, version: str) -> None:
 
 
 async def test_version_2_can_be_forbidden(memory: MemoryBackend, log: object) -> None:
-    async with site_over(memory, Credentials(KEYS.access_key_id, KEYS.secret_access_key, False)) as site:
+    async with site_over(memory, Credentials([KEY], signature_v2=False)) as site:
         assert (await post(site, presigned("s3"))).error() == "InvalidArgument"
         assert (await post(site, presigned("s3v4"))).status == 204
 

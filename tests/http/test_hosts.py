@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from dgproxy.http.access import Credentials
+from dgproxy.http.access import AccessKey, Credentials
 from dgproxy.storage.memory import MemoryBackend
 from tests.http.conftest import BUCKET, Site, site_over
 from tests.http.wire import Answer, wire_to
@@ -63,7 +63,7 @@ async def test_without_a_domain_the_host_says_nothing(site: Site) -> None:
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
 async def test_signed(memory: MemoryBackend, log: object, version: str) -> None:
     """Both versions; Version 2 signs the bucket of the host as a part of the path."""
-    async with site_over(memory, Credentials("an-id", "a-secret"), domain=DOMAIN) as site:
+    async with site_over(memory, Credentials([AccessKey("an-id", "a-secret")]), domain=DOMAIN) as site:
 
         def url(method: str, **parameters: Any) -> str:
             client = boto3.client(
