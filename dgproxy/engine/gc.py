@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""gc: find what nobody needs in a bucket, prove it, and remove it if asked to; on a live server, too.
+
+Garbage is what crashes leave: blobs that no record points to, pins that none lists, references without users,
+records of uploads that have ended. It is told from what a request is just making in three steps:
+
+1. *Mark.* Everything in use is noted (`engine.in_use`), then the blobs are listed. Those that nobody uses and
+   that are old, by the time in their id, are suspects.
+2. *Wait.* A suspect may belong to a slow upload: published, not committed yet. Writers hold the lock of
+   their deltaspace until a record points to their blob, so one moment without them ends every such case.
+   Where processes share no locks, a grace period must do.
+3. *Mark again.* What is not in use now will never be: only the write that made a blob points to it, or one
+   that shares the bytes of an object, and that one pins first.
+
+A record that can't be read says nothing about what it uses: nothing that it could mean is removed. Memory is
+bounded: fingerprints of what is in use (12 to 36 bytes for each blob), and suspects a batch at a time.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import msgspec
+
+from dgproxy.engine import deltaspace, ids, inventory
+from dgproxy.engine.context import Engine
+from dgproxy.engine.in_use import Doubts, InUse, mark
+from dgproxy.engine.inventory import Name
+from dgproxy.engine.pace import Pace
+from dgproxy.storage.backend import RecordNotFound
+
+#: Suspects proven at a time, of some 500 bytes each.
+_BATCH: Final = 20_000
+
+#: Blobs removed in one call.
+_REMOVED_AT_ONCE: Final = 500
+
+_WHY: Final[Mapping[str, str]] = {
+    "delta": "no object and no upload points to this delta",
+    "whole": "no object and no upload points to this blob",
+    "pin": "no object lists this pin",
+    "reference": "no delta and no object needs this reference",
+}
+_KINDS: Final = tuple(_WHY)
+
+
+Outcome = Literal["found", "removed", "left"]
+
+
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that nobody needs, and what became of it; sizes in bytes."""
+
+    kind: inventory.Kind | Literal["upload", "staged"]
+    bucket: str
+    key: str
+    size: int
+    why: str
+    #: "found" in a dry run; of what was "left", `why` says what keeps it.
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to collect; times in seconds."""
+
+    delete: bool = False
+    #: Only what is in deltaspaces that start with this.
+    prefix: str = ""
+    #: What is younger is left alone.
+    older_than: float = 3600.0
+    #: Abort unfinished uploads older than this; None leaves them alone.
+    uploads_older_than: float | None = None
+    #: How long to look for a moment without writers, in each deltaspace.
+    patience: float = 30.0
+    #: How long a write may take from publishing its blob to its record, where there are no locks to ask.
+    grace: float = 300.0
+
+
+Report = Callable[[Finding], None]
+
+
+async def collect(
+    engine: Engine,
+    bucket: str,
+    options: Options,
+    report: Report,
+    *,
+    pace: Pace,
+    watch: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Report blobs, pins and references that nobody needs, after removing them if `options.delete`.
+
+    `watch` is called with the number of manifests read, the first time all are. Raises BucketNotFound and the
+    storage layer's errors; what was removed by then was garbage.
+    """
+    in_use = InUse()
+    await mark(engine, bucket, None, in_use, pace, watch)
+    batch: dict[str, _Suspect] = {}
+    async for item in inventory.listed(engine.backend, bucket, inventory.SPACES + options.prefix):
+        name = inventory.read_name(item.key)
+        if name.kind in _KINDS and name.id not in in_use and is_old(engine, name.id, options.older_than):
+            batch[name.id] = _Suspect(name, item.size)
+        if len(batch) == _BATCH:
+            await _settle(engine, bucket, options, batch, report, pace)
+            batch = {}
+    if batch:
+        await _settle(engine, bucket, options, batch, report, pace)
+
+
+def is_old(engine: Engine, an_id: str, seconds: float) -> bool:
+    """Whether an id was made longer ago than that."""
+    return engine.now() - ids.created(an_id) > seconds * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspect:
+    name: Name
+    size: int
+
+
+async def _settle(
+    engine: Engine,
+    bucket: str,
+    options: Options,
+    suspects: Mapping[str, _Suspect],
+    report: Report,
+    pace: Pace,
+) -> None:
+    """Prove a batch of suspects, by the blob's id; remove the garbage among them if asked to; report."""
+    spaces = {suspect.name.space for suspect in suspects.values()}
+    busy = await _busy_after_waiting(engine, bucket, options, spaces)
+    doubts = Doubts(suspects)
+    # The owner of a blob is in the blob's deltaspace; what lists a pin may be anywhere.
+    has_pins = any(suspect.name.kind == "pin" for suspect in suspects.values())
+    await mark(engine, bucket, None if has_pins else spaces, doubts, pace)
+    garbage = {blob: suspect for blob, suspect in suspects.items() if blob not in doubts.used}
+    kept = dict(_undecided((suspect.name for suspect in garbage.values()), busy, doubts))
+    kept = keep_needed(garbage.keys(), kept, await _users(engine, bucket, spaces, garbage))
+    removable = [suspect for blob, suspect in garbage.items() if blob not in kept]
+    left = await _remove(engine, bucket, removable) if options.delete else {}
+    for blob, suspect in garbage.items():
+        reason = kept.get(blob) or left.get(blob)
+        why = _WHY[suspect.name.kind] + (f"; {reason}" if reason else "")
+        outcome: Outcome = "left" if reason else "removed" if options.delete else "found"
+        report(Finding(suspect.name.kind, bucket, suspect.name.key, suspect.size, why, outcome))
+
+
+async def _busy_after_waiting(
+    engine: Engine, bucket: str, options: Options, spaces: Iterable[str]
+) -> frozenset[str]:
+    """Let the writers of this moment come to their end; the deltaspaces where that was not seen."""
+    if not engine.backend.capabilities.exclusive_locks:
+        await asyncio.sleep(options.grace)
+        return frozenset()
+    patience = options.patience
+    return frozenset(
+        [
+            space
+            for space in sorted(spaces)
+            if not await deltaspace.quiesced(engine.backend, bucket, space, patience)
+        ]
+    )
+
+
+def _undecided(names: Iterable[Name], busy: frozenset[str], doubts: Doubts) -> Iterator[tuple[str, str]]:
+    """What must stay for now although nothing is known to use it, and why."""
+    for name in names:
+        if name.space in busy:
+            yield name.id, "kept, because uploads to its deltaspace never paused; try again"
+        elif doubts.anywhere or name.space in doubts.spaces or (name.kind == "pin" and doubts.spaces):
+            yield name.id, "kept, because a damaged record may point to it; `verify` names that record"
+
+
+async def _users(
+    engine: Engine, bucket: str, spaces: Iterable[str], garbage: Mapping[str, _Suspect]
+) -> list[Name]:
+    """Names that say they need some of the garbage: all that are garbage themselves, else one for each."""
+    inside: list[Name] = []
+    outside: dict[str, Name] = {}
+    for space in sorted(spaces):
+        async for item in inventory.listed(engine.backend, bucket, inventory.SPACES + space, deep=False):
+            name = inventory.read_name(item.key)
+            if name.uses in garbage:
+                if name.id in garbage:
+                    inside.append(name)
+                else:
+                    outside[name.uses] = name
+    return inside + list(outside.values())
+
+
+def keep_needed(garbage: Iterable[str], kept: Mapping[str, str], users: Sequence[Name]) -> dict[str, str]:
+    """Keep, of the `garbage` ids, also what is needed by anything that stays.
+
+    A pin needs its blob and a delta its reference: the answer is `kept` and all that follows from it.
+    """
+    gone = set(garbage) - kept.keys()
+    keeping = dict(kept)
+    while True:
+        needed = {name.uses: name.key for name in users if name.uses in gone and name.id not in gone}
+        if not needed:
+            return keeping
+        gone -= needed.keys()
+        keeping |= {blob: f"kept, because {user} needs it" for blob, user in needed.items()}
+
+
+async def _remove(engine: Engine, bucket: str, garbage: list[_Suspect]) -> dict[str, str]:
+    """Remove proven garbage, what needs something first; returns what is still there, and why."""
+    for kinds in (("pin",), ("delta", "whole")):
+        unused = [suspect.name.key for suspect in garbage if suspect.name.kind in kinds]
+        for start in range(0, len(unused), _REMOVED_AT_ONCE):
+            await engine.backend.remove_blobs(bucket, unused[start : start + _REMOVED_AT_ONCE])
+    references = [suspect.name for suspect in garbage if suspect.name.kind == "reference"]
+    for space in sorted({name.space for name in references}):
+        here = [name.id for name in references if name.space == space]
+        await deltaspace.reclaim(engine.backend, bucket, space, here)
+    return {
+        name.id: "kept, because uploads to its deltaspace never paused; the last of them will remove it"
+        for name in references
+        if await _is_there(engine, bucket, name.key)
+    }
+
+
+async def _is_there(engine: Engine, bucket: str, blob: str) -> bool:
+    try:
+        async with engine.backend.open_blob(bucket, blob):
+            return True
+    except RecordNotFound:
+        return False
