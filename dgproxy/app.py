@@ -10,12 +10,14 @@ import ctypes
 import os
 import resource
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from aiohttp import web
 
+from dgproxy import tls
 from dgproxy.codec.forms import Form
 from dgproxy.config import Settings, ui_directory
 from dgproxy.engine import context
@@ -55,6 +57,13 @@ def claim(settings: Settings) -> Iterator[None]:
         yield
 
 
+def check(settings: Settings) -> None:
+    """Find out before anything is made what would stop every worker. Raises StartError."""
+    certificate = _certificate(settings)
+    if certificate is not None:
+        tls.load(certificate)
+
+
 async def serve(
     settings: Settings,
     sockets: list[socket.socket],
@@ -68,8 +77,11 @@ async def serve(
     async with _engine(settings) as engine:
         await ensure_bucket(engine, settings.default_bucket)
         async with (
-            _listening(web.ServerRunner(_s3(settings, engine), shutdown_timeout=_DRAIN), sockets),
-            _listening(web.AppRunner(ui_application(ui_directory()), shutdown_timeout=_DRAIN), ui_sockets),
+            _tls(settings) as secured,
+            _listening(web.ServerRunner(_s3(settings, engine), shutdown_timeout=_DRAIN), sockets, secured),
+            _listening(
+                web.AppRunner(ui_application(ui_directory()), shutdown_timeout=_DRAIN), ui_sockets, secured
+            ),
         ):
             ready()
             await stop.wait()
@@ -99,7 +111,26 @@ async def _engine(settings: Settings) -> AsyncIterator[context.Engine]:
 
 
 @asynccontextmanager
-async def _listening(runner: web.BaseRunner, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
+async def _tls(settings: Settings) -> AsyncIterator[ssl.SSLContext | None]:
+    """What secures both ports for the block, None where they speak plain HTTP."""
+    certificate = _certificate(settings)
+    if certificate is None:
+        yield None
+        return
+    async with tls.renewing(certificate) as context:
+        yield context
+
+
+def _certificate(settings: Settings) -> tls.Certificate | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return tls.Certificate(settings.tls_cert, settings.tls_key)
+
+
+@asynccontextmanager
+async def _listening(
+    runner: web.BaseRunner, sockets: Sequence[socket.socket], secured: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
     """Accept connections on sockets for the block; at its end requests under way may finish."""
     loop = asyncio.get_running_loop()
     await runner.setup()
@@ -108,7 +139,14 @@ async def _listening(runner: web.BaseRunner, sockets: Sequence[socket.socket]) -
         raise RuntimeError("a runner that is set up has a server")
     try:
         listeners = [
-            await loop.create_server(lambda: protocol.connection(server, loop), sock=each, backlog=BACKLOG)
+            await loop.create_server(
+                lambda: protocol.connection(server, loop),
+                sock=each,
+                backlog=BACKLOG,
+                ssl=secured,
+                ssl_handshake_timeout=None if secured is None else tls.HANDSHAKE,
+                ssl_shutdown_timeout=None if secured is None else tls.SHUTDOWN,
+            )
             for each in sockets
         ]
         try:

@@ -34,6 +34,15 @@ _S3: Final = ("s3_endpoint", "s3_region", "s3_force_path_style")
 #: Never shown in a message, right or wrong: whoever mixes the two up would publish the secret.
 _CREDENTIALS: Final = ("access_key_id", "secret_access_key", "keys", *_AWS)
 
+#: Settings that make sense together only, and what is to be done about one alone.
+_PAIRS: Final = {
+    (
+        "access_key_id",
+        "secret_access_key",
+    ): "set both to have every request signed, or none for an open server",
+    ("tls_cert", "tls_key"): "set both to serve https, or none for http",
+}
+
 _EMPTY: Final = "is empty; leave it out, or give it a value"
 
 
@@ -189,14 +198,11 @@ def _refusal(source: _Source, name: str, value: object) -> str | None:
 
 
 def _half_a_pair(origin: Mapping[str, str]) -> Iterator[str]:
-    """Refuse one credential without the other; `origin` has the place of each setting that was said."""
-    pair = ("access_key_id", "secret_access_key")
-    for given, missing in (pair, pair[::-1]):
-        if given in origin and missing not in origin:
-            yield (
-                f"{given} ({origin[given]}) is set, but {missing} is not; "
-                "set both to have every request signed, or none for an open server"
-            )
+    """Refuse one setting of a pair without the other; `origin` has the place of each that was said."""
+    for pair, advice in _PAIRS.items():
+        for given, missing in (pair, pair[::-1]):
+            if given in origin and missing not in origin:
+                yield f"{given} ({origin[given]}) is set, but {missing} is not; {advice}"
 
 
 def _one_id_twice(said: Mapping[str, object], origin: Mapping[str, str]) -> Iterator[str]:

@@ -161,9 +161,18 @@ def origins(value: object) -> tuple[str, ...]:
 
 def directory(value: object) -> Path:
     """Make a path; a leading ~ is the home directory, which no shell has replaced in a file."""
+    return _path(value, "directory")
+
+
+def file(value: object) -> Path:
+    """Make a path as `directory` does."""
+    return _path(value, "file")
+
+
+def _path(value: object, kind: str) -> Path:
     text = str(value) if isinstance(value, Path) else _text(value)
     if not text or "\0" in text:
-        raise ValueError("must be the path of a directory")
+        raise ValueError(f"must be the path of a {kind}")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:

@@ -42,16 +42,22 @@ class Ports:
     host: str
     s3: list[socket.socket]
     ui: list[socket.socket]
+    scheme: str = "http"
 
     @property
     def s3_url(self) -> str:
         """The URL for clients on this machine, or the one the operator's host name stands for."""
-        return _url(self.host, self.s3)
+        return self._url(self.s3)
 
     @property
     def ui_url(self) -> str:
         """The same for the browser."""
-        return _url(self.host, self.ui)
+        return self._url(self.ui)
+
+    def _url(self, sockets: Sequence[socket.socket]) -> str:
+        wildcard = self.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+        address = ListenAddress("localhost" if wildcard else self.host, sockets[0].getsockname()[1])
+        return f"{self.scheme}://{address}"
 
     @property
     def only_loopback(self) -> bool:
@@ -67,14 +73,14 @@ class Ports:
 
 
 @contextlib.contextmanager
-def bind(address: ListenAddress) -> Iterator[Ports]:
-    """Listen on both ports for the block. Raises StartError."""
+def bind(address: ListenAddress, scheme: str = "http") -> Iterator[Ports]:
+    """Listen on both ports for the block; `scheme` is what will be spoken there. Raises StartError."""
     attempts = _ATTEMPTS if address.port == 0 else 1
     with contextlib.ExitStack() as opened:
         while True:
             attempts -= 1
             try:
-                ports = _neighbours(address, opened)
+                ports = _neighbours(address, scheme, opened)
             except StartError:
                 opened.close()
                 if attempts == 0:
@@ -84,14 +90,14 @@ def bind(address: ListenAddress) -> Iterator[Ports]:
         yield ports
 
 
-def _neighbours(address: ListenAddress, opened: contextlib.ExitStack) -> Ports:
+def _neighbours(address: ListenAddress, scheme: str, opened: contextlib.ExitStack) -> Ports:
     addresses = _resolve(address)
     s3 = _listen(addresses, address.port, opened, "")
     port = s3[0].getsockname()[1] + 1
     if port > 65535:
         raise StartError(f"can't listen on {address}: the free port found has none above it")
     ui = _listen([each.getsockname() for each in s3], port, opened, " for the browser UI (the S3 port + 1)")
-    return Ports(address.host, s3, ui)
+    return Ports(address.host, s3, ui, scheme)
 
 
 def _resolve(address: ListenAddress) -> list[tuple[Any, ...]]:
@@ -137,8 +143,3 @@ def _listen(
     if not listening and missing is not None:
         raise missing
     return listening
-
-
-def _url(host: str, sockets: Sequence[socket.socket]) -> str:
-    name = "localhost" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
-    return f"http://{ListenAddress(name, sockets[0].getsockname()[1])}"

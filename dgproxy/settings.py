@@ -55,6 +55,9 @@ class Settings(BaseModel):
     keys: tuple[AccessKeySettings, ...] = ()
     #: Whether presigned URLs and POST forms may be signed with Signature Version 2.
     signature_v2: Annotated[bool, BeforeValidator(values.boolean)] = True
+    #: PEM files, both or none: with them both ports speak TLS.
+    tls_cert: Annotated[Path, BeforeValidator(values.file)] | None = None
+    tls_key: Annotated[Path, BeforeValidator(values.file)] | None = None
     #: Base of virtual-hosted style host names; path style always works.
     domain: Annotated[str, BeforeValidator(values.domain)] | None = None
     #: Pages that may call buckets without a CORS configuration: origins, each with at most one "*".
@@ -90,6 +93,11 @@ class Settings(BaseModel):
     def signed(self) -> bool:
         """Whether requests must be signed; otherwise the server is open to whoever reaches it."""
         return self.secret_access_key is not None or bool(self.keys)
+
+    @property
+    def scheme(self) -> Literal["http", "https"]:
+        """What both ports speak."""
+        return "http" if self.tls_cert is None else "https"
 
 
 def ui_directory() -> Path:

@@ -62,7 +62,7 @@ def run(
     `claim` is entered before the first fork and left after the last worker; `started` is called once all
     workers serve. Returns 0, or 1 when requests had to be cut off. Raises StartError and what `claim` raises.
     """
-    with claim(), listen.bind(settings.listen_addr) as ports, _signals() as wake:
+    with claim(), listen.bind(settings.listen_addr, settings.scheme) as ports, _signals() as wake:
         gc.collect()
         gc.freeze()  # what exists now stays in pages that the workers share
         return _Supervisor(settings, serve, ports, started, wake).run()

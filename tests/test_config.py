@@ -219,8 +219,8 @@ def test_any_values(options: dict[str, object]) -> None:
         found = error.problems
     assert all("\n" not in line for line in found)
     wrong = {name for name in options if any(line.startswith(name) for line in found)}
-    if wrong & {"access_key_id", "secret_access_key"}:
-        wrong |= {"access_key_id", "secret_access_key"}
+    for pair in ({"access_key_id", "secret_access_key"}, {"tls_cert", "tls_key"}):
+        wrong |= pair if wrong & pair else set()
     config.load({name: options[name] for name in options.keys() - wrong}, environment={})
 
 
@@ -267,6 +267,21 @@ def test_a_misspelled_secret_is_not_shown(tmp_path: Path) -> None:
     assert "did you mean" in problem({f"{PREFIX}SECRET_KEY": SECRET})
     (tmp_path / "settings.toml").write_text(f'secret_key = "{SECRET}"')
     assert "did you mean secret_access_key?" in problem(file=tmp_path / "settings.toml")
+
+
+def test_a_certificate_needs_its_key() -> None:
+    settings = from_environment(tls_cert="cert.pem", tls_key="key.pem")
+    assert (settings.tls_cert, settings.tls_key, settings.scheme) == (
+        Path("cert.pem"),
+        Path("key.pem"),
+        "https",
+    )
+    assert Settings().scheme == "http"
+    for alone, missing in (("TLS_CERT", "tls_key"), ("TLS_KEY", "tls_cert")):
+        line = problem({PREFIX + alone: "file.pem"})
+        assert f"variable {PREFIX}{alone}) is set, but {missing} is not; set both to serve https" in line
+    pair = {f"{PREFIX}TLS_CERT": "~no-such-user-here/x", f"{PREFIX}TLS_KEY": "key.pem"}
+    assert "there is no such home directory" in problem(pair)
 
 
 # -- several keys ------------------------------------------------------------------------------------------

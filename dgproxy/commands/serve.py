@@ -43,6 +43,7 @@ def _serve(configuration: Configuration) -> int:
     settings = configuration.settings
     logs.setup(settings.log_level)
     try:
+        app.check(settings)
         return supervisor.run(
             settings,
             app.serve,
