@@ -253,6 +253,17 @@ class Backend(Protocol):
     async def remove_blobs(self, bucket: str, keys: Sequence[str]) -> None:
         """Remove; a missing one is fine. The first failure is raised after all were tried."""
 
+    # -- what is staged ------------------------------------------------------------------------------------
+
+    async def list_staged(self, older_than: float) -> list[Listed]:
+        """What is staged in any bucket and was not touched for that many seconds: who staged it is gone.
+
+        The key is the backend's own name for it.
+        """
+
+    async def remove_staged(self, keys: Sequence[str]) -> None:
+        """Remove what `list_staged` named; a missing one is fine."""
+
     # -- locks ---------------------------------------------------------------------------------------------
 
     def lock(self, bucket: str, name: str, *, shared: bool = False) -> AbstractAsyncContextManager[None]:

@@ -170,6 +170,15 @@ class MemoryBackend:
             if key in held.entries:
                 held.drop(key)
 
+    # -- what is staged ------------------------------------------------------------------------------------
+
+    async def list_staged(self, older_than: float) -> list[Listed]:
+        await asyncio.sleep(0)
+        return []
+
+    async def remove_staged(self, keys: Sequence[str]) -> None:
+        await asyncio.sleep(0)
+
     # -- locks ---------------------------------------------------------------------------------------------
 
     @asynccontextmanager

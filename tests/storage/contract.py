@@ -728,6 +728,17 @@ class BackendContract:
         left = [await backend.list_blobs(bucket, f"deltaspaces/{i}/", 100) for i in range(3)]
         assert sorted(item.key for item in itertools.chain(*left)) == sorted(keys[10:])
 
+    # -- what is staged ------------------------------------------------------------------------------------
+
+    async def test_what_is_just_being_staged_is_nobodys_leftover(self, backend: Backend, bucket: str) -> None:
+        async with backend.stage_blob(bucket, "deltaspaces/1.bin") as blob:
+            await blob.append(b"data")
+            assert await backend.list_staged(60) == []
+            await backend.remove_staged(["no such thing"])
+            await blob.publish()
+        assert await get_blob(backend, bucket, "deltaspaces/1.bin") == b"data"
+        assert await backend.list_staged(-60) == []
+
     # -- locks ---------------------------------------------------------------------------------------------
 
     async def test_exclusive_excludes(self, locking: Backend, bucket: str) -> None:

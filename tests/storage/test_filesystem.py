@@ -439,3 +439,28 @@ async def test_text_that_is_no_key(backend: FilesystemBackend, key: str) -> None
 def test_the_bound_on_paths_is_kept() -> None:
     assert layout._LONGEST_DATA_DIR > 700
     assert keymap.LONGEST_PATH < 4096
+
+
+# -- what dead processes leave in staging --------------------------------------------------------------------
+
+
+async def test_leftovers_in_staging_are_found_by_age_and_removed(
+    backend: FilesystemBackend, root: Path
+) -> None:
+    staging = root.parents[1] / "staging"
+    (staging / "tree/deep").mkdir(parents=True)
+    (staging / "tree/deep/file").write_bytes(b"12345")
+    (staging / "file").write_bytes(b"123")
+    assert await backend.list_staged(60) == []
+    found = await backend.list_staged(-60)
+    assert {item.key: item.size for item in found} == {"tree": 5, "file": 3}
+    await backend.remove_staged([*(item.key for item in found), "gone"])
+    assert tree(staging) == []
+
+
+async def test_removing_what_is_staged_reaches_nothing_else(backend: FilesystemBackend, root: Path) -> None:
+    await put_blob(backend, "bucket", "deltaspaces/01-x.bin", b"data")
+    for name in ("../buckets/bucket/deltaspaces/01-x.bin", "../buckets", "..", ".", ""):
+        with pytest.raises(ValueError, match="not a name in staging"):
+            await backend.remove_staged([name])
+    assert files(root) == ["bucket.json", "deltaspaces/01-x.bin"]

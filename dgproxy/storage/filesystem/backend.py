@@ -10,6 +10,7 @@ held across awaits are tried, never waited for in a thread: a waiter costs a tim
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain
@@ -166,6 +167,22 @@ class FilesystemBackend:
             self._disk.prune(directory, room)
         if failed is not None:
             raise failed
+
+    # -- what is staged ------------------------------------------------------------------------------------
+
+    async def list_staged(self, older_than: float) -> list[Listed]:
+        return await self._reads.call(self._list_staged, older_than)
+
+    def _list_staged(self, older_than: float) -> list[Listed]:
+        found = self._disk.list_staged(time.time() - older_than)
+        return [Listed(os.fsdecode(name), None, size) for name, size in found]
+
+    async def remove_staged(self, keys: Sequence[str]) -> None:
+        await self._writes.call(self._remove_staged, keys)
+
+    def _remove_staged(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._disk.remove_staged(os.fsencode(key))
 
     # -- locks ---------------------------------------------------------------------------------------------
 

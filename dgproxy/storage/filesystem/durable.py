@@ -28,7 +28,7 @@ from typing import Final
 from dgproxy.storage.backend import Buffer
 from dgproxy.storage.filesystem.dirsync import DirectorySync
 from dgproxy.storage.filesystem.oserrors import about
-from dgproxy.storage.filesystem.trees import OCCUPIED, remove_files, remove_tree
+from dgproxy.storage.filesystem.trees import OCCUPIED, remove_files, remove_tree, scan, size_of_tree
 
 #: Never open to the world, whatever the umask allows.
 _FILE_MODE: Final = 0o640
@@ -194,6 +194,32 @@ class Disk:
         """Remove all that is in staging; for the time before anybody stages."""
         for directory in remove_files(self._staging):
             remove_tree(directory)
+
+    def list_staged(self, before: float) -> list[tuple[bytes, int]]:
+        """Names in staging, with their bytes, of what was last touched before a time (seconds since 1970).
+
+        A tree is touched when it is moved here, and when something goes that was right in it.
+        """
+        found = []
+        for entry in scan(self._staging):
+            with suppress(FileNotFoundError):
+                status = entry.stat(follow_symlinks=False)
+                if max(status.st_mtime, status.st_ctime) < before:
+                    tree = entry.is_dir(follow_symlinks=False)
+                    found.append((entry.name, size_of_tree(entry.path) if tree else status.st_size))
+        return found
+
+    def remove_staged(self, name: bytes) -> None:
+        """Remove one of `list_staged`'s, a file or a tree."""
+        if name in (b"", b".", b"..") or b"/" in name:
+            raise ValueError(f"not a name in staging: {name!r}")
+        path = os.path.join(self._staging, name)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        except IsADirectoryError:
+            remove_tree(path)
 
     # -- within --------------------------------------------------------------------------------------------
 

@@ -37,6 +37,19 @@ def has_file(directory: bytes) -> bool:
     return False
 
 
+def size_of_tree(directory: bytes) -> int:
+    """Bytes of all files in a tree."""
+    size, pending = 0, [directory]
+    while pending:
+        for entry in scan(pending.pop()):
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(entry.path)
+            else:
+                with suppress(FileNotFoundError):
+                    size += entry.stat(follow_symlinks=False).st_size
+    return size
+
+
 def remove_tree(directory: bytes) -> None:
     """Remove a directory and all that is in it, what others put there meanwhile too."""
     pending, attempts = [directory], _ATTEMPTS
