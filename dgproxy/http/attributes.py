@@ -7,7 +7,7 @@ from dgproxy.engine import put
 from dgproxy.engine.commit import read
 from dgproxy.http import answers
 from dgproxy.http.call import Call
-from dgproxy.s3 import attributes, dates, unconfigured, xml
+from dgproxy.s3 import acl, attributes, dates, unconfigured, xml
 
 
 async def get_object_attributes(call: Call) -> web.StreamResponse:
@@ -37,6 +37,13 @@ async def delete_object_tagging(call: Call) -> web.StreamResponse:
     """DeleteObjectTagging."""
     await put.replace_tags(call.engine, call.bucket, call.key, {})
     return web.Response(status=204)
+
+
+async def put_object_acl(call: Call) -> web.StreamResponse:
+    """PutObjectAcl: what leaves the object to its owner is what is so anyway."""
+    await read(call.engine, call.bucket, call.key)
+    acl.check(call.headers, await call.body().document(bytes))
+    return web.Response()
 
 
 async def get_object_acl(call: Call) -> web.StreamResponse:

@@ -7,7 +7,8 @@ from dgproxy.engine import buckets
 from dgproxy.engine.listing import ListedObject, ObjectPage, list_objects
 from dgproxy.http import answers
 from dgproxy.http.call import REGION, Call
-from dgproxy.s3 import listing, metadata, unconfigured, xml
+from dgproxy.s3 import acl, listing, metadata, unconfigured, xml
+from dgproxy.s3.checksums import Algorithm, ChecksumType
 from dgproxy.storage.backend import CommonPrefix
 
 
@@ -72,6 +73,19 @@ async def get_unconfigured(call: Call) -> web.StreamResponse:
     return answers.xml(unconfigured.answer(call.s3.operation, call.bucket))
 
 
+async def put_bucket_acl(call: Call) -> web.StreamResponse:
+    """PutBucketAcl: what leaves the bucket to its owner is what is so anyway."""
+    await buckets.head_bucket(call.engine, call.bucket)
+    acl.check(call.headers, await call.body().document(bytes))
+    return web.Response()
+
+
+async def remove_unconfigured(call: Call) -> web.StreamResponse:
+    """Remove a setting that can't be made: it is not there."""
+    await buckets.head_bucket(call.engine, call.bucket)
+    return web.Response(status=204)
+
+
 async def _page(
     call: Call, asked: listing.ListObjects | listing.ListObjectVersions, after: str
 ) -> tuple[list[xml.ObjectEntry], list[str], str | None]:
@@ -95,4 +109,6 @@ async def _page(
 
 def _entry(item: ListedObject) -> xml.ObjectEntry:
     summary = item.summary
-    return xml.ObjectEntry(item.key, summary.size, summary.etag, summary.created)
+    algorithms = [Algorithm(name.upper()) for name in summary.checksums]
+    kind = ChecksumType(summary.checksum_type)
+    return xml.ObjectEntry(item.key, summary.size, summary.etag, summary.created, algorithms, kind)

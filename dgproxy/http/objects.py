@@ -158,7 +158,7 @@ def _deletable(etag: str | None) -> Allow:
     """The condition of one key in DeleteObjects."""
     if etag is None:
         return anything
-    condition = conditions.WriteCondition(absent=False, etag=None if etag == "*" else etag)
+    condition = conditions.WriteCondition(match=(etag,), deleting=True)
 
     def allow(current: Manifest | None) -> None:
         condition.check(None if current is None else current.etag)

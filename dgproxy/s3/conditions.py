@@ -7,7 +7,7 @@ of a conditional write is the engine's; here a `WriteCondition` is only read and
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,7 @@ __all__ = ["WriteCondition", "check_copy_source", "check_read", "if_range", "wri
 _ETAG: Final = re.compile(r'"([^"]*)"|([^",\s]+)')
 
 _COPY_PREFIX: Final = "x-amz-copy-source-"
+_NOT_ON_WRITES: Final = ("if-modified-since", "if-unmodified-since")
 #: Conditions on DELETE that only directory buckets have.
 _DIRECTORY_BUCKETS: Final = ("x-amz-if-match-last-modified-time", "x-amz-if-match-size")
 
@@ -28,21 +29,26 @@ _DIRECTORY_BUCKETS: Final = ("x-amz-if-match-last-modified-time", "x-amz-if-matc
 class WriteCondition:
     """What must hold of the current object for a write or delete to happen.
 
-    `absent`: there must be none. Otherwise there must be one, and when `etag` is not None with this etag.
+    Etags as the headers list them, "*" for any: of `match` it must have one, of `none_match` it may have
+    none. None where the header is not there.
     """
 
-    absent: bool
-    etag: str | None = None
+    match: tuple[str, ...] | None = None
+    none_match: tuple[str, ...] | None = None
+    deleting: bool = False
 
     def check(self, current: str | None) -> None:
         """Judge the current etag, None for no object. Raises S3Error PreconditionFailed, NoSuchKey."""
-        if self.absent:
-            if current is not None:
-                raise _failed("If-None-Match")
-        elif current is None:
-            raise S3Error("NoSuchKey")
-        elif self.etag not in (None, current):
-            raise _failed("If-Match")
+        if self.match is not None:
+            if current is None:
+                # 404 in S3 ("Conditional writes", "Conditional deletes"). To write if anything is there is no
+                # form of S3's: RFC 9110, section 13.1.1.
+                writing_over = "*" in self.match and not self.deleting
+                raise _failed("If-Match") if writing_over else S3Error("NoSuchKey")
+            if not _among(current, self.match):
+                raise _failed("If-Match")
+        if self.none_match is not None and current is not None and _among(current, self.none_match):
+            raise _failed("If-None-Match")
 
 
 def check_read(headers: Mapping[str, str], etag: str, modified: int) -> None:
@@ -84,25 +90,18 @@ def if_range(headers: Mapping[str, str], etag: str, modified: int) -> bool:
 def write_condition(headers: Mapping[str, str], *, deleting: bool = False) -> WriteCondition | None:
     """Read the condition of PutObject, CopyObject or CompleteMultipartUpload, or `deleting` of DeleteObject.
 
-    Raises S3Error NotImplemented for the forms S3 does not have on writes: a condition that was asked for is
-    never ignored.
+    AWS documents `If-None-Match: *` and an etag in If-Match; every other form of the two means what RFC 9110
+    says. Raises S3Error NotImplemented for the conditions S3 does not have on writes, and for a list that
+    names nothing: a condition that was asked for is never ignored.
     """
-    refused = [
-        name for name in ("if-modified-since", "if-unmodified-since", *_DIRECTORY_BUCKETS) if name in headers
-    ]
-    match, none_match = headers.get("if-match"), headers.get("if-none-match")
-    if none_match is not None and (deleting or match is not None or none_match.strip() != "*"):
+    refused = [name for name in (*_NOT_ON_WRITES, *_DIRECTORY_BUCKETS) if name in headers]
+    if deleting and "if-none-match" in headers:
         refused.append("if-none-match")
-    etags = [] if match is None else _etags(match)
-    if match is not None and (len(etags) != 1 or (etags[0] == "*" and not deleting)):
-        refused.append("if-match")
+    lists = {name: tuple(_etags(headers[name])) for name in ("if-match", "if-none-match") if name in headers}
+    refused += [name for name, etags in lists.items() if not etags]
     if refused:
         raise S3Error("NotImplemented", extra={"Header": refused[0]})
-    if none_match is not None:
-        return WriteCondition(absent=True)
-    if etags:
-        return WriteCondition(absent=False, etag=None if etags[0] == "*" else etags[0])
-    return None
+    return WriteCondition(lists.get("if-match"), lists.get("if-none-match"), deleting) if lists else None
 
 
 def _check_unchanged(headers: Mapping[str, str], etag: str, modified: int, prefix: str) -> None:
@@ -127,8 +126,11 @@ def _is_new(headers: Mapping[str, str], etag: str, modified: int, prefix: str) -
 
 
 def _matches(header: str, etag: str) -> bool:
-    etags = _etags(header)
-    return "*" in etags or etag in etags
+    return _among(etag, _etags(header))
+
+
+def _among(etag: str, listed: Sequence[str]) -> bool:
+    return "*" in listed or etag in listed
 
 
 def _etags(header: str) -> list[str]:

@@ -135,6 +135,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
             "period. Idle connections will be closed."
         ),
     ),
+    "UnexpectedContent": (400, "This request contains unsupported content."),
     "XAmzContentChecksumMismatch": (
         400,
         "The provided 'x-amz-checksum' header does not match what was computed.",

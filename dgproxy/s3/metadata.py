@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from dgproxy.s3 import acl
 from dgproxy.s3.errors import S3Error
 
 __all__ = [
@@ -48,7 +49,6 @@ _CONTENT: Final = {
 
 # Headers that ask for a feature, and the values that ask for what happens anyway. Any other value is refused.
 _HARMLESS: Final[Mapping[str, frozenset[str]]] = {
-    "x-amz-acl": frozenset({"private", "bucket-owner-read", "bucket-owner-full-control"}),
     "x-amz-bucket-object-lock-enabled": frozenset({"false"}),
     "x-amz-object-lock-legal-hold": frozenset({"off"}),
     "x-amz-object-lock-mode": frozenset(),
@@ -57,9 +57,8 @@ _HARMLESS: Final[Mapping[str, frozenset[str]]] = {
     "x-amz-website-redirect-location": frozenset(),
     "x-amz-write-offset-bytes": frozenset(),
 }
-#: Families of headers, all of them refused: grants, encryption, and encryption of a copy's source.
+#: Families of headers, all of them refused: encryption, and encryption of a copy's source.
 _REFUSED_PREFIXES: Final = (
-    "x-amz-grant-",
     "x-amz-server-side-encryption",
     "x-amz-copy-source-server-side-encryption",
 )
@@ -112,8 +111,9 @@ def parse(headers: Iterable[tuple[str, str]]) -> Metadata:
 def refuse_unsupported(headers: Mapping[str, str]) -> None:
     """Refuse headers that ask for what this server does not do.
 
-    Raises S3Error: NotImplemented, InvalidStorageClass.
+    Raises S3Error: NotImplemented, InvalidStorageClass, InvalidArgument (no canned ACL).
     """
+    acl.refuse_others(headers)
     storage_class = headers.get("x-amz-storage-class", "STANDARD")
     if storage_class != "STANDARD":
         raise S3Error("InvalidStorageClass", extra={"StorageClassRequested": storage_class})

@@ -101,6 +101,18 @@ class Operation(Enum):
     GET_BUCKET_OWNERSHIP_CONTROLS = ("GetBucketOwnershipControls", False, Body.NONE)
     GET_PUBLIC_ACCESS_BLOCK = ("GetPublicAccessBlock", False, Body.NONE)
     GET_OBJECT_ACL = ("GetObjectAcl", False, Body.NONE)
+    # What can only be asked to stay as it is.
+    PUT_BUCKET_ACL = ("PutBucketAcl", True, Body.XML)
+    PUT_OBJECT_ACL = ("PutObjectAcl", True, Body.XML)
+    # To remove what is not there is done at once.
+    DELETE_BUCKET_ENCRYPTION = ("DeleteBucketEncryption", True, Body.NONE)
+    DELETE_BUCKET_LIFECYCLE = ("DeleteBucketLifecycle", True, Body.NONE)
+    DELETE_BUCKET_OWNERSHIP_CONTROLS = ("DeleteBucketOwnershipControls", True, Body.NONE)
+    DELETE_BUCKET_POLICY = ("DeleteBucketPolicy", True, Body.NONE)
+    DELETE_BUCKET_REPLICATION = ("DeleteBucketReplication", True, Body.NONE)
+    DELETE_BUCKET_TAGGING = ("DeleteBucketTagging", True, Body.NONE)
+    DELETE_BUCKET_WEBSITE = ("DeleteBucketWebsite", True, Body.NONE)
+    DELETE_PUBLIC_ACCESS_BLOCK = ("DeletePublicAccessBlock", True, Body.NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +181,10 @@ _BUCKET: Final[_Table] = {
     "encryption": _setting("BucketEncryption", *_ALL),
     "intelligent-tiering": _setting("BucketIntelligentTieringConfiguration", *_ALL),
     "inventory": _setting("BucketInventoryConfiguration", *_ALL),
-    "lifecycle": _setting("BucketLifecycleConfiguration", *_ALL),
+    "lifecycle": {
+        **_setting("BucketLifecycleConfiguration"),
+        "DELETE": Operation.DELETE_BUCKET_LIFECYCLE,
+    },
     "logging": _setting("BucketLogging"),
     "metadataAnnotationTable": {"PUT": "UpdateBucketMetadataAnnotationTableConfiguration"},
     "metadataConfiguration": _setting("BucketMetadataConfiguration", "GET", "POST", "DELETE"),

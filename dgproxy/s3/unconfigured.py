@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What S3 answers who reads a setting that nobody has made: the probes of clients and management tools.
+"""What S3 answers who reads or removes a setting that nobody has made: the probes of clients and tools.
 
 Every answer here is the truth about a server without the feature: a bucket that never was versioned, locked,
-tagged or encrypted, and objects that belong to one owner and nobody else. Making a setting is NotImplemented
-(`operation`). A setting this server does keep has no place here.
+tagged or encrypted, and objects that belong to one owner and nobody else. To remove such a setting is a
+success, in S3 too. Making one is NotImplemented (`operation`). A setting this server does keep has no place
+here.
 
 Documents and codes: Amazon S3 API Reference, page of each operation and "Error responses".
 """
@@ -15,7 +16,7 @@ from dgproxy.s3.errors import S3Error
 from dgproxy.s3.operation import Operation
 from dgproxy.s3.xml.elements import OWNER_FIELDS, document
 
-__all__ = ["OPERATIONS", "answer"]
+__all__ = ["OPERATIONS", "REMOVALS", "answer"]
 
 _OWNED: Final = document(
     "AccessControlPolicy",
@@ -49,6 +50,20 @@ _ANSWERS: Final[Mapping[Operation, bytes | str]] = {
 
 #: Those that `answer` knows.
 OPERATIONS: Final = frozenset(_ANSWERS)
+
+#: Those that remove what is never there.
+REMOVALS: Final = frozenset(
+    {
+        Operation.DELETE_BUCKET_ENCRYPTION,
+        Operation.DELETE_BUCKET_LIFECYCLE,
+        Operation.DELETE_BUCKET_OWNERSHIP_CONTROLS,
+        Operation.DELETE_BUCKET_POLICY,
+        Operation.DELETE_BUCKET_REPLICATION,
+        Operation.DELETE_BUCKET_TAGGING,
+        Operation.DELETE_BUCKET_WEBSITE,
+        Operation.DELETE_PUBLIC_ACCESS_BLOCK,
+    }
+)
 
 
 def answer(operation: Operation, bucket: str) -> bytes:

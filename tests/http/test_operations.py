@@ -76,6 +76,7 @@ async def test_buckets_are_listed_in_pages(any_site: Site) -> None:
         ("PUT /good-one", ("Content-MD5: " + md5(b"other"),), b"", (400, "BadDigest")),
         ("PUT /good-one", ("x-amz-bucket-object-lock-enabled: true",), b"", (501, "NotImplemented")),
         ("PUT /good-one", ("x-amz-acl: public-read",), b"", (501, "NotImplemented")),
+        ("PUT /good-one", ("x-amz-acl: anything",), b"", (400, "InvalidArgument")),
         ("HEAD /missing", (), None, (404, None)),
         ("GET /missing", (), None, (404, "NoSuchBucket")),
         ("GET /missing?max-keys=0", (), None, (404, "NoSuchBucket")),
@@ -85,7 +86,7 @@ async def test_buckets_are_listed_in_pages(any_site: Site) -> None:
         ("GET /missing?acl", (), None, (404, "NoSuchBucket")),
         ("PUT /missing?versioning", (), b"", (404, "NoSuchBucket")),
         ("GET /AB?acl", (), None, (400, "InvalidBucketName")),
-        (f"PUT /{BUCKET}?acl", (), b"", (501, "NotImplemented")),
+        (f"PUT /{BUCKET}?acl", (), b"", (400, "MissingSecurityHeader")),
         (f"PUT /{BUCKET}?versioning", (), b"", (501, "NotImplemented")),
         (f"POST /{BUCKET}", (), b"", (412, "RequestIsNotMultiPartContent")),
         ("POST /", (), b"", (405, "MethodNotAllowed")),
@@ -269,7 +270,11 @@ async def test_response_headers_can_be_asked_for_and_not_injected(site: Site) ->
         (f"PUT /{BUCKET}/k", ("Content-Encoding: aws-chunked",), b"x", (411, "MissingContentLength")),
         (f"PUT /{BUCKET}/k", (), None, (411, "MissingContentLength")),
         (f"PUT /{BUCKET}/k", ('If-Match: "x"',), b"x", (404, "NoSuchKey")),
-        (f"PUT /{BUCKET}/k", ('If-None-Match: "x"',), b"x", (501, "NotImplemented")),
+        (f"PUT /{BUCKET}/k", ("If-Match: *",), b"x", (412, "PreconditionFailed")),
+        (f"PUT /{BUCKET}/k", ("If-None-Match: ",), b"x", (501, "NotImplemented")),
+        (f"PUT /{BUCKET}/k", ("If-Unmodified-Since: x",), b"x", (501, "NotImplemented")),
+        (f"DELETE /{BUCKET}/k", ("If-Match: *",), None, (404, "NoSuchKey")),
+        (f"DELETE /{BUCKET}/k", ("x-amz-if-match-size: 1",), None, (501, "NotImplemented")),
         (f"PUT /{BUCKET}/k?versionId=x", (), b"x", (400, "InvalidArgument")),
         (f"GET /{BUCKET}/k?versionId={'v' * 32}", (), None, (404, "NoSuchVersion")),
         (f"PUT /{BUCKET}/k?partNumber=1", (), b"x", (400, "InvalidArgument")),
@@ -298,7 +303,10 @@ async def test_conditional_writes(any_site: Site) -> None:
     target = f"PUT /{BUCKET}/k"
     assert await any_site.code(target, "If-None-Match: *", body=b"2") == (412, "PreconditionFailed")
     assert await any_site.code(target, 'If-Match: "x"', body=b"2") == (412, "PreconditionFailed")
-    await any_site.put("k", b"2", f"If-Match: {etag}")
+    assert await any_site.code(target, f"If-None-Match: {etag}", body=b"2") == (412, "PreconditionFailed")
+    await any_site.put("k", b"2", f"If-Match: {etag}", 'If-None-Match: "x"')
+    assert await any_site.code(target, f"If-Match: {etag}", body=b"3") == (412, "PreconditionFailed")
+    await any_site.put("k", b"2", "If-Match: *")
     assert await any_site.code(f"DELETE /{BUCKET}/k", f"If-Match: {etag}") == (412, "PreconditionFailed")
     assert (await any_site.ask(f"DELETE /{BUCKET}/k", "If-Match: *")).status == 204
 

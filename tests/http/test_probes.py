@@ -83,10 +83,11 @@ def client_method(client: Any, name: str) -> str:
 @pytest.mark.parametrize(
     "line",
     [
-        *(f"PUT /{BUCKET}?{name}" for name in ("acl", "versioning", "policy", "lifecycle", "object-lock")),
+        *(f"PUT /{BUCKET}?{name}" for name in ("versioning", "policy", "lifecycle", "object-lock")),
         *(f"PUT /{BUCKET}?{name}" for name in ("encryption", "tagging", "website", "publicAccessBlock")),
-        *(f"DELETE /{BUCKET}?{name}" for name in ("policy", "lifecycle", "tagging", "website")),
-        f"PUT /{BUCKET}/k?acl",
+        *(f"PUT /{BUCKET}?{name}" for name in ("logging", "notification", "requestPayment", "accelerate")),
+        *(f"PUT /{BUCKET}?{name}" for name in ("replication", "ownershipControls", "inventory&id=1")),
+        f"DELETE /{BUCKET}?inventory&id=1",
         f"PUT /{BUCKET}/k?retention",
         f"PUT /{BUCKET}/k?legal-hold",
     ],
@@ -94,6 +95,57 @@ def client_method(client: Any, name: str) -> str:
 async def test_what_is_not_stored_is_never_a_success(site: Site, line: str) -> None:
     await site.put("k", b"x")
     assert await site.code(line, body=b"<x/>") == (501, "NotImplemented")
+
+
+@pytest.mark.parametrize("operation", sorted(unconfigured.REMOVALS, key=lambda each: each.value))
+async def test_to_remove_what_was_never_made_is_done(client: Any, operation: Operation) -> None:
+    remove = getattr(client, client_method(client, operation.value))
+    answer = await asyncio.to_thread(remove, Bucket=BUCKET)
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 204
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        await asyncio.to_thread(remove, Bucket="missing")
+
+
+PRIVATE = (
+    f"<AccessControlPolicy><Owner><ID>{OWNER['ID']}</ID></Owner><AccessControlList><Grant><Grantee>"
+    f"<ID>{OWNER['ID']}</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList>"
+    "</AccessControlPolicy>"
+)
+
+
+@pytest.mark.parametrize("path", [f"/{BUCKET}?acl", f"/{BUCKET}/k?acl"])
+@pytest.mark.parametrize(
+    ("headers", "document", "expected"),
+    [
+        (("x-amz-acl: private",), "", None),
+        (("x-amz-acl: bucket-owner-full-control",), "", None),
+        ((), PRIVATE, None),
+        (("x-amz-acl: public-read",), "", (501, "NotImplemented")),
+        (("x-amz-acl: anything",), "", (400, "InvalidArgument")),
+        (("x-amz-grant-read: id=1",), "", (501, "NotImplemented")),
+        ((), PRIVATE.replace("FULL_CONTROL", "READ"), (501, "NotImplemented")),
+        ((), PRIVATE.replace("<Grantee><ID>de", "<Grantee><ID>ed"), (501, "NotImplemented")),
+        ((), "<AccessControlPolicy><AccessControlList/></AccessControlPolicy>", (501, "NotImplemented")),
+        ((), PRIVATE.replace("Permission>", "Allowed>"), (400, "MalformedXML")),
+        ((), "<AccessControlPolicy><Grant/></AccessControlPolicy>", (400, "MalformedXML")),
+        ((), "", (400, "MissingSecurityHeader")),
+        (("x-amz-acl: private",), PRIVATE, (400, "UnexpectedContent")),
+    ],
+)
+async def test_access_control_lists_stay_as_they_are(
+    site: Site, path: str, headers: tuple[str, ...], document: str, expected: tuple[int, str] | None
+) -> None:
+    await site.put("k", b"x")
+    if expected is None:
+        assert (await site.ask(f"PUT {path}", *headers, body=document.encode())).status == 200
+    else:
+        assert await site.code(f"PUT {path}", *headers, body=document.encode()) == expected
+    missing = path.replace(BUCKET, "missing")
+    assert await site.code(f"PUT {missing}", "x-amz-acl: private", body=b"") == (404, "NoSuchBucket")
+
+
+async def test_acl_of_an_object_that_is_not_there(site: Site) -> None:
+    assert await site.code(f"PUT /{BUCKET}/k?acl", "x-amz-acl: private", body=b"") == (404, "NoSuchKey")
 
 
 def test_every_probe_only_reads() -> None:

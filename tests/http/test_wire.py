@@ -32,7 +32,7 @@ async def test_continue_is_sent_once_when_the_body_is_wanted(site: Site) -> None
         ("PUT /missing/k", (), "NoSuchBucket"),
         (f"PUT /{BUCKET}/k", ("x-amz-storage-class: GLACIER",), "InvalidStorageClass"),
         (f"PUT /{BUCKET}/k?partNumber=1&uploadId=none", (), "NoSuchUpload"),
-        (f"PUT /{BUCKET}/k?acl", (), "NotImplemented"),
+        (f"PUT /{BUCKET}/k?retention", (), "NotImplemented"),
     ],
 )
 async def test_a_refusal_comes_instead_of_continue(

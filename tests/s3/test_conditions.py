@@ -2,6 +2,7 @@
 """RFC 9110, section 13.2.2, as a table; then the forms that writes have."""
 
 import contextlib
+import dataclasses
 import time
 
 import pytest
@@ -114,7 +115,9 @@ def test_if_range(validator: str | None, counts: bool) -> None:
     assert if_range(headers, "e", MODIFIED) is counts
 
 
-ABSENT, EXISTS, IS_E = WriteCondition(True), WriteCondition(False), WriteCondition(False, "e")
+ABSENT, EXISTS = WriteCondition(none_match=("*",)), WriteCondition(match=("*",))
+IS_E, IS_NOT_E = WriteCondition(match=("e",)), WriteCondition(none_match=("e",))
+BOTH = WriteCondition(match=("e", "f"), none_match=("f",))
 
 
 @pytest.mark.parametrize(
@@ -123,27 +126,30 @@ ABSENT, EXISTS, IS_E = WriteCondition(True), WriteCondition(False), WriteConditi
         ({}, None, None),
         ({"if-none-match": "*"}, ABSENT, "if-none-match"),
         ({"if-none-match": " * "}, ABSENT, "if-none-match"),
-        ({"if-none-match": '"e"'}, "if-none-match", "if-none-match"),
+        ({"if-none-match": '"e"'}, IS_NOT_E, "if-none-match"),
         ({"if-none-match": ""}, "if-none-match", "if-none-match"),
         ({"if-match": '"e"'}, IS_E, IS_E),
         ({"if-match": "e"}, IS_E, IS_E),
-        ({"if-match": "*"}, "if-match", EXISTS),
-        ({"if-match": '"e","f"'}, "if-match", "if-match"),
+        ({"if-match": "*"}, EXISTS, EXISTS),
+        ({"if-match": '"e","f"', "if-none-match": "f"}, BOTH, "if-none-match"),
         ({"if-match": ""}, "if-match", "if-match"),
-        ({"if-match": "e", "if-none-match": "*"}, "if-none-match", "if-none-match"),
         ({"if-modified-since": SAME}, "if-modified-since", "if-modified-since"),
         ({"if-unmodified-since": SAME}, "if-unmodified-since", "if-unmodified-since"),
         ({"x-amz-if-match-size": "1"}, "x-amz-if-match-size", "x-amz-if-match-size"),
     ],
 )
 def test_writes(headers: dict[str, str], put: object, delete: object) -> None:
-    for deleting, found in ((False, put), (True, delete)):
-        if not isinstance(found, str):
-            assert write_condition(headers, deleting=deleting) == found
+    for deleting, expected in ((False, put), (True, delete)):
+        if isinstance(expected, str):
+            with pytest.raises(S3Error) as caught:
+                write_condition(headers, deleting=deleting)
+            assert (caught.value.code, caught.value.extra) == ("NotImplemented", {"Header": expected})
             continue
-        with pytest.raises(S3Error) as caught:
-            write_condition(headers, deleting=deleting)
-        assert (caught.value.code, caught.value.extra) == ("NotImplemented", {"Header": found})
+        found = write_condition(headers, deleting=deleting)
+        if isinstance(expected, WriteCondition):
+            assert found == dataclasses.replace(expected, deleting=deleting)
+        else:
+            assert found is None
 
 
 @pytest.mark.parametrize(
@@ -152,10 +158,18 @@ def test_writes(headers: dict[str, str], put: object, delete: object) -> None:
         (ABSENT, None, None),
         (ABSENT, "e", "PreconditionFailed"),
         (EXISTS, "e", None),
-        (EXISTS, None, "NoSuchKey"),
+        (EXISTS, None, "PreconditionFailed"),
+        (dataclasses.replace(EXISTS, deleting=True), None, "NoSuchKey"),
         (IS_E, "e", None),
         (IS_E, "f", "PreconditionFailed"),
         (IS_E, None, "NoSuchKey"),
+        (IS_NOT_E, None, None),
+        (IS_NOT_E, "e", "PreconditionFailed"),
+        (IS_NOT_E, "f", None),
+        (BOTH, "e", None),
+        (BOTH, "f", "PreconditionFailed"),
+        (BOTH, "g", "PreconditionFailed"),
+        (BOTH, None, "NoSuchKey"),
     ],
 )
 def test_judging_a_write(condition: WriteCondition, current: str | None, code: str | None) -> None:

@@ -58,7 +58,7 @@ def test_operations_know_what_they_do() -> None:
     }
     reads = {operation.value for operation in Operation if not operation.writes}
     assert all(name.startswith(("List", "Get", "Head")) for name in reads)
-    assert len(Operation) == 29 + len(unconfigured.OPERATIONS)
+    assert len(Operation) == 31 + len(unconfigured.OPERATIONS) + len(unconfigured.REMOVALS)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_routes(method: str, target: str, operation: str | None, bucket: str, ke
         ("HEAD", "/bucket?location", "MethodNotAllowed"),
         ("DELETE", "/bucket/k?uploads", "MethodNotAllowed"),
         ("HEAD", "/bucket/k?acl", "MethodNotAllowed"),
-        ("PUT", "/bucket?acl", "NotImplemented"),
+        ("PUT", "/bucket?logging", "NotImplemented"),
         ("PUT", "/bucket?versioning", "NotImplemented"),
         ("PUT", "/bucket/k?retention", "NotImplemented"),
         ("PUT", "/bucket/k?retention=", "NotImplemented"),

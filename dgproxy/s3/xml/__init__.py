@@ -1,24 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The XML documents of S3: `parsing` for what clients send, `rendering` for what they get.
+"""The XML documents of S3: `parsing` for what clients send, the rest for what they get.
 
 Whatever a client sends is a value or an S3Error, in bounded memory: no DTD, no entities of its own, no
-network. What is rendered is well-formed XML 1.0, with one exception named in `rendering`.
+network. What is rendered is well-formed XML 1.0, with one exception named in `elements`.
 """
 
 from dgproxy.s3.xml.listings import (
     BucketEntry,
     ObjectEntry,
-    PartEntry,
-    UploadEntry,
     render_list_buckets,
-    render_list_multipart_uploads,
     render_list_object_versions,
     render_list_objects,
-    render_list_parts,
 )
 from dgproxy.s3.xml.parsing import (
     MAX_DELETE,
-    MAX_DOCUMENT,
     DeleteItem,
     DeleteRequest,
     PartReference,
@@ -40,6 +35,13 @@ from dgproxy.s3.xml.results import (
     render_object_attributes,
     render_post_object,
     render_tagging,
+)
+from dgproxy.s3.xml.tree import MAX_DOCUMENT
+from dgproxy.s3.xml.upload_listings import (
+    PartEntry,
+    UploadEntry,
+    render_list_multipart_uploads,
+    render_list_parts,
 )
 
 __all__ = [

@@ -20,6 +20,7 @@ from dgproxy.s3.checksums import Algorithm, Checksum, ChecksumType
 __all__ = [
     "HEAD",
     "OWNER_FIELDS",
+    "OWNER_ID",
     "checksum_kind_tags",
     "checksum_tags",
     "common_prefix_tags",
@@ -29,6 +30,7 @@ __all__ = [
     "etag_tag",
     "name_tag",
     "readable",
+    "sent_tag",
     "tag",
     "truncated_tag",
 ]
@@ -37,7 +39,8 @@ HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 # There is one owner of everything. S3's canonical user ids are 64 hex digits.
-OWNER_FIELDS: Final = f"<ID>{'de17a911de5' + '0' * 53}</ID><DisplayName>deltaglider_proxy</DisplayName>"
+OWNER_ID: Final = "de17a911de5" + "0" * 53
+OWNER_FIELDS: Final = f"<ID>{OWNER_ID}</ID><DisplayName>deltaglider_proxy</DisplayName>"
 
 # XML 1.0, section 2.2, read the other way round; and what would be lost or misread as plain text: markup, and
 # line ends, which a parser normalises.
@@ -59,6 +62,11 @@ def tag(name: str, text: str) -> str:
 def name_tag(name: str, text: str, url: bool) -> str:
     """Make an element that encoding-type applies to."""
     return f"<{name}>{uri.encode(text.encode(), safe='/')}</{name}>" if url else tag(name, text)
+
+
+def sent_tag(name: str, text: str, url: bool) -> str:
+    """Make an element that clients compare with what they sent: encoded only where XML can't hold it."""
+    return name_tag(name, text, url and _ILLEGAL.search(text) is not None)
 
 
 def etag_tag(etag: str) -> str:
@@ -91,11 +99,10 @@ def checksum_tags(checksum: Checksum | None, *, with_kind: bool) -> str:
     return tag(checksum.algorithm.element, checksum.text) + kind
 
 
-def checksum_kind_tags(algorithm: Algorithm, kind: ChecksumType) -> str:
-    """Make the two elements that say what kind of checksum there is."""
-    return (
-        f"<ChecksumAlgorithm>{algorithm.value}</ChecksumAlgorithm><ChecksumType>{kind.value}</ChecksumType>"
-    )
+def checksum_kind_tags(algorithms: Iterable[Algorithm], kind: ChecksumType | None) -> str:
+    """Make the elements that say what kinds of checksums there are; nothing for none."""
+    named = "".join(f"<ChecksumAlgorithm>{each.value}</ChecksumAlgorithm>" for each in algorithms)
+    return f"{named}<ChecksumType>{kind.value}</ChecksumType>" if named and kind else named
 
 
 def escape(text: str) -> str:

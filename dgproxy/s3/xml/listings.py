@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The documents of the five list operations, as pure functions of small records.
+"""The documents that list buckets and objects, as pure functions of small records.
 
 Times are milliseconds since the epoch, sizes bytes, etags without quotes. What `listing` read from the query
 comes back in the document. Response syntax: Amazon S3 API Reference, page of each operation.
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from dgproxy.s3 import listing
-from dgproxy.s3.checksums import Algorithm, Checksum, ChecksumType
+from dgproxy.s3.checksums import Algorithm, ChecksumType
 from dgproxy.s3.dates import iso8601
 from dgproxy.s3.xml.elements import (
     OWNER_FIELDS,
     checksum_kind_tags,
-    checksum_tags,
     common_prefix_tags,
     document,
     encoding_type_tag,
     etag_tag,
     name_tag,
+    sent_tag,
     tag,
     truncated_tag,
 )
@@ -28,18 +28,13 @@ from dgproxy.s3.xml.elements import (
 __all__ = [
     "BucketEntry",
     "ObjectEntry",
-    "PartEntry",
-    "UploadEntry",
     "render_list_buckets",
-    "render_list_multipart_uploads",
     "render_list_object_versions",
     "render_list_objects",
-    "render_list_parts",
 ]
 
 _STORAGE_CLASS: Final = "<StorageClass>STANDARD</StorageClass>"
 _OWNER: Final = f"<Owner>{OWNER_FIELDS}</Owner>"
-_INITIATOR: Final = f"<Initiator>{OWNER_FIELDS}</Initiator>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,34 +47,14 @@ class BucketEntry:
 
 @dataclass(frozen=True, slots=True)
 class ObjectEntry:
-    """An object in a listing; `size` is the object's own."""
+    """An object in a listing; `size` is the object's own. `algorithms` are of the checksums it has."""
 
     key: str
     size: int
     etag: str
     modified: int
-    checksum: Checksum | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PartEntry:
-    """A part in ListParts."""
-
-    number: int
-    size: int
-    etag: str
-    modified: int
-    checksum: Checksum | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class UploadEntry:
-    """An upload in ListMultipartUploads."""
-
-    key: str
-    upload_id: str
-    initiated: int
-    checksum: tuple[Algorithm, ChecksumType] | None = None
+    algorithms: Sequence[Algorithm] = ()
+    checksum_type: ChecksumType | None = None
 
 
 def render_list_buckets(
@@ -121,7 +96,7 @@ def render_list_objects(
     return document(
         "ListBucketResult",
         tag("Name", bucket),
-        name_tag("Prefix", asked.prefix, url),
+        (name_tag if asked.v2 else sent_tag)("Prefix", asked.prefix, url),
         position,
         tag("MaxKeys", str(asked.max_keys)),
         name_tag("Delimiter", asked.delimiter, url) if asked.delimiter else "",
@@ -144,9 +119,7 @@ def _position_v2(asked: listing.ListObjects, last: str | None, count: int) -> st
 
 
 def _object(entry: ObjectEntry, owner: str, url: bool) -> str:
-    checksum = ""
-    if entry.checksum is not None:
-        checksum = checksum_kind_tags(entry.checksum.algorithm, entry.checksum.kind)
+    checksum = checksum_kind_tags(entry.algorithms, entry.checksum_type)
     return (
         f"<Contents>{name_tag('Key', entry.key, url)}<LastModified>{iso8601(entry.modified)}</LastModified>"
         f"{etag_tag(entry.etag)}{checksum}<Size>{entry.size}</Size>{owner}{_STORAGE_CLASS}</Contents>"
@@ -182,85 +155,9 @@ def render_list_object_versions(
         *(
             f"<Version>{name_tag('Key', entry.key, url)}<VersionId>null</VersionId><IsLatest>true</IsLatest>"
             f"<LastModified>{iso8601(entry.modified)}</LastModified>{etag_tag(entry.etag)}"
+            f"{checksum_kind_tags(entry.algorithms, entry.checksum_type)}"
             f"<Size>{entry.size}</Size>{_OWNER}{_STORAGE_CLASS}</Version>"
             for entry in objects
         ),
         common_prefix_tags(prefixes, url),
-    )
-
-
-def render_list_parts(
-    bucket: str,
-    key: str,
-    upload_id: str,
-    asked: listing.ListParts,
-    parts: Sequence[PartEntry],
-    *,
-    more: bool,
-    checksum: tuple[Algorithm, ChecksumType] | None = None,
-) -> bytes:
-    """Render ListPartsResult; `checksum` is what the upload was created with."""
-    return document(
-        "ListPartsResult",
-        tag("Bucket", bucket),
-        tag("Key", key),
-        tag("UploadId", upload_id),
-        _INITIATOR,
-        _OWNER,
-        _STORAGE_CLASS,
-        tag("PartNumberMarker", str(asked.after)),
-        tag("NextPartNumberMarker", str(parts[-1].number if parts else asked.after)),
-        tag("MaxParts", str(asked.max_parts)),
-        truncated_tag(more and asked.max_parts > 0),
-        checksum_kind_tags(*checksum) if checksum else "",
-        *(_part(part) for part in parts),
-    )
-
-
-def _part(part: PartEntry) -> str:
-    return (
-        f"<Part><PartNumber>{part.number}</PartNumber><LastModified>{iso8601(part.modified)}</LastModified>"
-        f"{etag_tag(part.etag)}<Size>{part.size}</Size>{checksum_tags(part.checksum, with_kind=False)}</Part>"
-    )
-
-
-def render_list_multipart_uploads(
-    bucket: str,
-    asked: listing.ListMultipartUploads,
-    uploads: Sequence[UploadEntry],
-    prefixes: Sequence[str],
-    *,
-    more: bool,
-) -> bytes:
-    """Render ListMultipartUploadsResult; the next markers come from the last upload or common prefix."""
-    url = asked.url
-    next_markers = ""
-    if more and asked.max_uploads > 0:
-        # Code points sort as their UTF-8 bytes do.
-        last_key, last_id = max(
-            (uploads[-1].key, uploads[-1].upload_id) if uploads else ("", ""),
-            (prefixes[-1], "") if prefixes else ("", ""),
-        )
-        next_markers = name_tag("NextKeyMarker", last_key, url) + tag("NextUploadIdMarker", last_id)
-    return document(
-        "ListMultipartUploadsResult",
-        tag("Bucket", bucket),
-        name_tag("KeyMarker", asked.key_marker, url),
-        tag("UploadIdMarker", asked.upload_id_marker),
-        next_markers,
-        name_tag("Prefix", asked.prefix, url),
-        name_tag("Delimiter", asked.delimiter, url) if asked.delimiter else "",
-        tag("MaxUploads", str(asked.max_uploads)),
-        encoding_type_tag(url),
-        truncated_tag(bool(next_markers)),
-        *(_upload(upload, url) for upload in uploads),
-        common_prefix_tags(prefixes, url),
-    )
-
-
-def _upload(upload: UploadEntry, url: bool) -> str:
-    return (
-        f"<Upload>{name_tag('Key', upload.key, url)}{tag('UploadId', upload.upload_id)}{_INITIATOR}{_OWNER}"
-        f"{_STORAGE_CLASS}<Initiated>{iso8601(upload.initiated)}</Initiated>"
-        f"{checksum_kind_tags(*upload.checksum) if upload.checksum else ''}</Upload>"
     )

@@ -1,34 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The XML documents that clients send, read without trusting them.
+"""The XML documents that clients send: each reader takes exactly the elements its schema has.
 
-A document becomes a small tree as it is parsed, element by element, and is given up as soon as it has a DTD
-or more elements than any document of S3 has (libxml2 itself ends at a depth of 256): what it costs is bounded
-by `MAX_DOCUMENT` and `_MAX_ELEMENTS`, not by what it claims. Then its reader takes exactly the elements its
-schema has; any other is MalformedXML.
+Any other is MalformedXML. What a document may cost is bounded by `tree`.
 
 Schemas: Amazon S3 API Reference, request syntax of CreateBucket, DeleteObjects, PutObjectTagging,
 PutBucketCors and CompleteMultipartUpload.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, cast
-
-from lxml import etree
+from typing import Final
 
 from dgproxy.s3 import tags
 from dgproxy.s3.bucket_cors import Rule
 from dgproxy.s3.checksums import Algorithm, Checksum
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.names import check_key, check_version, part_number
+from dgproxy.s3.xml.tree import Element, fields_of, root_of
 
 __all__ = [
     "MAX_DELETE",
-    "MAX_DOCUMENT",
     "DeleteItem",
     "DeleteRequest",
     "PartReference",
+    "parse_access_control_policy",
     "parse_complete_multipart_upload",
     "parse_cors",
     "parse_create_bucket",
@@ -36,13 +32,8 @@ __all__ = [
     "parse_tagging",
 ]
 
-#: Bytes of the largest document taken: 1000 keys of 1024 bytes, each byte a character reference, and the
-#: elements.
-MAX_DOCUMENT: Final = 8 << 20
 #: Objects in one DeleteObjects.
 MAX_DELETE: Final = 1000
-# 10000 parts with a number, an etag and a checksum for each algorithm.
-_MAX_ELEMENTS: Final = 100_000
 
 #: Rules in one CORS configuration.
 _MAX_RULES: Final = 100
@@ -87,7 +78,7 @@ def parse_create_bucket(body: bytes) -> str:
     if not body.strip():
         return ""
     constraint = ""
-    for element in _root(body, "CreateBucketConfiguration").children:
+    for element in root_of(body, "CreateBucketConfiguration").children:
         if element.name == "LocationConstraint":
             constraint = element.text.strip()
         elif element.name in ("Location", "Bucket", "Tags"):
@@ -106,7 +97,7 @@ def parse_delete(body: bytes) -> DeleteRequest:
     if not body.strip():
         raise S3Error("MissingRequestBodyError")
     items, quiet = [], False
-    for element in _root(body, "Delete").children:
+    for element in root_of(body, "Delete").children:
         if element.name == "Object":
             items.append(_delete_item(element))
         elif element.name == "Quiet" and element.text.strip().lower() in _BOOLEANS:
@@ -120,16 +111,37 @@ def parse_delete(body: bytes) -> DeleteRequest:
 
 def parse_tagging(body: bytes) -> dict[str, str]:
     """Read a Tagging body. Raises S3Error: MalformedXML, MaxMessageLengthExceeded, InvalidTag."""
-    sets = _root(body, "Tagging").children
+    sets = root_of(body, "Tagging").children
     if [each.name for each in sets] != ["TagSet"]:
         raise S3Error("MalformedXML")
     pairs = []
     for element in sets[0].children:
-        fields = _fields(element, ("Key", "Value"))
+        fields = fields_of(element, ("Key", "Value"))
         if element.name != "Tag" or len(fields) != 2:
             raise S3Error("MalformedXML")
         pairs.append((fields["Key"], fields["Value"]))
     return tags.check(pairs)
+
+
+def parse_access_control_policy(body: bytes) -> list[tuple[str, str]]:
+    """Read an AccessControlPolicy: (id of the grantee, permission) of each grant, "" for one without an id.
+
+    Raises S3Error: MalformedXML, MaxMessageLengthExceeded.
+    """
+    grants: list[tuple[str, str]] = []
+    for element in root_of(body, "AccessControlPolicy").children:
+        if element.name not in ("Owner", "AccessControlList"):
+            raise S3Error("MalformedXML")
+        grants += [_grant(each) for each in element.children if element.name == "AccessControlList"]
+    return grants
+
+
+def _grant(element: Element) -> tuple[str, str]:
+    children = {child.name: child for child in element.children}
+    if element.name != "Grant" or children.keys() != {"Grantee", "Permission"}:
+        raise S3Error("MalformedXML")
+    grantee = fields_of(children["Grantee"], ("ID", "DisplayName", "EmailAddress", "URI"))
+    return grantee.get("ID", "").strip(), children["Permission"].text.strip()
 
 
 def parse_cors(body: bytes) -> list[Rule]:
@@ -137,13 +149,13 @@ def parse_cors(body: bytes) -> list[Rule]:
 
     Raises S3Error: MalformedXML, MaxMessageLengthExceeded, InvalidRequest.
     """
-    rules = [_cors_rule(element) for element in _root(body, "CORSConfiguration").children]
+    rules = [_cors_rule(element) for element in root_of(body, "CORSConfiguration").children]
     if not 1 <= len(rules) <= _MAX_RULES:
         raise S3Error("MalformedXML")
     return rules
 
 
-def _cors_rule(element: "_Element") -> Rule:
+def _cors_rule(element: Element) -> Rule:
     if element.name != "CORSRule":
         raise S3Error("MalformedXML")
     lists: dict[str, list[str]] = {name: [] for name in _CORS_LISTS}
@@ -172,23 +184,26 @@ def _cors_rule(element: "_Element") -> Rule:
 
 
 def parse_complete_multipart_upload(body: bytes) -> list[PartReference]:
-    """Read a part list: at least one part, in strictly ascending order.
+    """Read a part list: at least one part, in ascending order; of one number listed again the last counts.
 
+    Who sends a part twice at once and lists each answer means the part that is there in the end.
     Raises S3Error: MalformedXML, MaxMessageLengthExceeded, InvalidPartOrder, InvalidArgument, InvalidRequest.
     """
     parts: list[PartReference] = []
-    for element in _root(body, "CompleteMultipartUpload").children:
+    for element in root_of(body, "CompleteMultipartUpload").children:
         part = _part(element)
-        if parts and part.number <= parts[-1].number:
+        if parts and part.number < parts[-1].number:
             raise S3Error("InvalidPartOrder")
+        if parts and part.number == parts[-1].number:
+            parts.pop()
         parts.append(part)
     if not parts:
         raise S3Error("MalformedXML")
     return parts
 
 
-def _delete_item(element: "_Element") -> DeleteItem:
-    fields = _fields(element, ("Key", "VersionId", "ETag", "LastModifiedTime", "Size"))
+def _delete_item(element: Element) -> DeleteItem:
+    fields = fields_of(element, ("Key", "VersionId", "ETag", "LastModifiedTime", "Size"))
     key = fields.get("Key", "")
     if not key:
         raise S3Error("MalformedXML")
@@ -201,10 +216,10 @@ def _delete_item(element: "_Element") -> DeleteItem:
     return DeleteItem(key, _etag(fields["ETag"]) if "ETag" in fields else None)
 
 
-def _part(element: "_Element") -> PartReference:
+def _part(element: Element) -> PartReference:
     if element.name != "Part":
         raise S3Error("MalformedXML")
-    fields = _fields(element, ("PartNumber", "ETag", *_CHECKSUM_ELEMENTS))
+    fields = fields_of(element, ("PartNumber", "ETag", *_CHECKSUM_ELEMENTS))
     number = fields.get("PartNumber", "").strip()
     if "ETag" not in fields or not number.removeprefix("-").isdigit():
         raise S3Error("MalformedXML")
@@ -218,87 +233,3 @@ def _part(element: "_Element") -> PartReference:
 
 def _etag(text: str) -> str:
     return text.strip().removeprefix('"').removesuffix('"')
-
-
-# -- the tree ------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Element:
-    """An element without its namespace, and its character data in the pieces it came in."""
-
-    name: str
-    pieces: list[str] = field(default_factory=list)
-    children: list["_Element"] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        """Its own character data, kept to the letter."""
-        return "".join(self.pieces)
-
-
-class _Builder:
-    """What lxml calls while it parses (its "target parser interface"); raises to give up."""
-
-    def __init__(self) -> None:
-        self._root = _Element("")
-        self._open = [self._root]
-        self._count = 0
-
-    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """Begin an element."""
-        self._count += 1
-        if self._count > _MAX_ELEMENTS:
-            raise S3Error("MalformedXML")
-        element = _Element(tag.rpartition("}")[2])
-        self._open[-1].children.append(element)
-        self._open.append(element)
-
-    def end(self, tag: str) -> None:
-        """End an element."""
-        self._open.pop()
-
-    def data(self, text: str) -> None:
-        """Take character data; a megabyte of character references comes in as many pieces."""
-        self._open[-1].pieces.append(text)
-
-    def doctype(self, name: str, public_id: str | None, system_url: str | None) -> None:
-        """Refuse a DTD: no document of S3 has one."""
-        raise S3Error("MalformedXML")
-
-    def close(self) -> _Element:
-        """Give the document node; lxml calls this even when the document has no root."""
-        return self._root
-
-
-def _root(body: bytes, name: str) -> _Element:
-    """Parse a document whose root must be `name`."""
-    if len(body) > MAX_DOCUMENT:
-        raise S3Error("MaxMessageLengthExceeded", extra={"MaxMessageLengthBytes": str(MAX_DOCUMENT)})
-    parser = etree.XMLParser(
-        target=_Builder(),  # type: ignore[arg-type]  # the stubs ask for more than lxml does
-        resolve_entities=False,
-        load_dtd=False,
-        dtd_validation=False,
-        no_network=True,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    try:
-        document = cast("_Element", etree.fromstring(body, parser))
-    except (etree.LxmlError, ValueError) as error:
-        raise S3Error("MalformedXML") from error
-    if [root.name for root in document.children] != [name]:
-        raise S3Error("MalformedXML")
-    return document.children[0]
-
-
-def _fields(element: _Element, names: Iterable[str]) -> dict[str, str]:
-    """Take an element's children as fields: each one of `names`, at most once, with text only."""
-    fields: dict[str, str] = {}
-    for child in element.children:
-        if child.name not in names or child.name in fields or child.children:
-            raise S3Error("MalformedXML")
-        fields[child.name] = child.text
-    return fields

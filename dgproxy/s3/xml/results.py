@@ -93,8 +93,9 @@ def render_delete(deleted: Sequence[str], failed: Sequence[DeleteFailed]) -> byt
 
 
 def render_tagging(tags: Mapping[str, str]) -> bytes:
-    """Render Tagging."""
-    content = "".join(f"<Tag>{tag('Key', key)}{tag('Value', value)}</Tag>" for key, value in tags.items())
+    """Render Tagging, by key: S3 names no order, and clients compare."""
+    pairs = sorted(tags.items())
+    content = "".join(f"<Tag>{tag('Key', key)}{tag('Value', value)}</Tag>" for key, value in pairs)
     return document("Tagging", f"<TagSet>{content}</TagSet>")
 
 
