@@ -20,7 +20,7 @@ from dgproxy.s3 import checksums, integrity
 from dgproxy.s3.chunked import ChunkedDecoder
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.payload import Framing, Payload
-from dgproxy.s3.sigv4 import ChunkSigner
+from dgproxy.s3.signing import ChunkSigner
 from dgproxy.s3.xml import MAX_DOCUMENT
 from dgproxy.storage.backend import Buffer
 

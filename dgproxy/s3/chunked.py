@@ -19,7 +19,7 @@ from typing import Final
 
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.payload import Framing
-from dgproxy.s3.sigv4 import ChunkSigner
+from dgproxy.s3.signing import ChunkSigner
 
 __all__ = ["ChunkedDecoder"]
 

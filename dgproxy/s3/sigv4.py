@@ -3,8 +3,8 @@
 
 `authenticate` checks a signed Authorization header or a presigned URL against the request exactly as it came
 over the wire, and gives what is needed to check a signed body (`ChunkSigner`, for `chunked`). It promises
-that nothing of the request counts before the signature matched, and that comparison takes the same time
-wherever the signatures differ.
+that nothing of the request counts before the signature matched. What is signed is put together in
+`canonical`, and signed in `signing`.
 
 Any region is accepted unless one is asked for: clients of a self-hosted store sign for whatever region they
 are set to, and the region protects nothing here.
@@ -13,55 +13,25 @@ What a key may do is not decided here, and secrets come from the caller. Amazon 
 "Authenticating Requests (AWS Signature Version 4)".
 """
 
-import hashlib
-import hmac
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from dgproxy.s3 import uri
-from dgproxy.s3.claim import ALGORITHM, Claim, has_credentials, read_claim, read_credential
+from dgproxy.s3 import canonical, signing, uri
+from dgproxy.s3.claim import ALGORITHM, Claim, read_claim, read_credential
+from dgproxy.s3.signing import ChunkSigner
 from dgproxy.s3.errors import S3Error
 
-__all__ = ["Authentication", "ChunkSigner", "authenticate", "authenticate_form", "has_credentials"]
+__all__ = ["Authentication", "authenticate", "authenticate_form", "missing_field"]
 
 _TERMINAL: Final = "aws4_request"
 _MAX_SKEW: Final = timedelta(minutes=15)
-_EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
-
-_SPACES: Final = re.compile(r"[ \t]+")
 
 #: x-amz- headers that need no signature of their own. The value of x-amz-content-sha256 is the canonical
 #: request's last line; x-amz-cf-id is CloudFront's mark on what it forwards, and means nothing here.
 _NEED_NO_SIGNATURE: Final = frozenset({"x-amz-content-sha256", "x-amz-cf-id"})
-
-
-class ChunkSigner:
-    """The chain of signatures in an aws-chunked body: each one signs its chunk and the one before it."""
-
-    def __init__(self, signing_key: bytes, timestamp: str, scope: str, seed: str) -> None:
-        """`seed` is the request's own signature."""
-        self._key = signing_key
-        self._head = f"{timestamp}\n{scope}\n"
-        self._previous = seed
-
-    def verify_chunk(self, sha256: str, signature: str) -> None:
-        """Check the next chunk, given the hex SHA-256 of its data. Raises S3Error SignatureDoesNotMatch."""
-        self._verify(f"{ALGORITHM}-PAYLOAD\n", f"{_EMPTY_SHA256}\n{sha256}", signature)
-
-    def verify_trailer(self, sha256: str, signature: str) -> None:
-        """Check the trailer, last. Raises S3Error SignatureDoesNotMatch."""
-        self._verify(f"{ALGORITHM}-TRAILER\n", sha256, signature)
-
-    def _verify(self, kind: str, rest: str, signature: str) -> None:
-        string_to_sign = f"{kind}{self._head}{self._previous}\n{rest}"
-        expected = _sign(self._key, string_to_sign.encode()).hex()
-        if not _equal(expected, signature):
-            raise S3Error("SignatureDoesNotMatch", extra={"SignatureProvided": signature})
-        self._previous = expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +74,9 @@ def authenticate(
     InvalidAccessKeyId, InvalidArgument, InvalidRequest, InvalidToken, InvalidURI, RequestTimeTooSkewed,
     SignatureDoesNotMatch.
     """
-    canonical_headers = _canonical_headers(headers)
+    sent = canonical.canonical_headers(headers)
     pairs = uri.query_pairs(raw_query)
-    claim = read_claim(canonical_headers, uri.first_values(pairs))
+    claim = read_claim(sent, uri.first_values(pairs))
 
     _check_time(claim, now)
     _check_scope(claim, region)
@@ -114,34 +84,23 @@ def authenticate(
     secret = secret_of(access_key)
     if secret is None:
         raise S3Error("InvalidAccessKeyId", extra={"AWSAccessKeyId": access_key})
-    signed = claim.signed_headers.split(";")
-    _check_all_signed(canonical_headers, signed)
+    _check_all_signed(sent, claim.signed_headers.split(";"))
 
-    canonical_request = "\n".join(
-        (
-            method,
-            # S3 signs the key, not the client's way to spell it: decoded and encoded once, never normalised.
-            uri.encode(uri.unescape(raw_path), safe="/"),
-            _canonical_query(pairs),
-            *(f"{name}:{canonical_headers.get(name, '')}" for name in signed),
-            "",
-            claim.signed_headers,
-            claim.content_sha256,
-        )
+    request = canonical.canonical_request(
+        method, raw_path, pairs, sent, claim.signed_headers, claim.content_sha256
     )
-    digest = hashlib.sha256(uri.wire_bytes(canonical_request)).hexdigest()
     scope = "/".join(claim.credential[1:])
-    string_to_sign = f"{ALGORITHM}\n{claim.timestamp}\n{scope}\n{digest}"
-    signing_key = _signing_key(secret, *claim.credential[1:])
-    if not _equal(_sign(signing_key, uri.wire_bytes(string_to_sign)).hex(), claim.signature):
-        raise _mismatch(claim, canonical_request, string_to_sign)
+    text = signing.string_to_sign(claim.timestamp, scope, request)
+    key = signing.signing_key(secret, *claim.credential[1:])
+    if not signing.equal(signing.signature(key, text), claim.signature):
+        raise _mismatch(claim, request, text)
     return Authentication(
         access_key=access_key,
         scope=scope,
         timestamp=claim.timestamp,
         content_sha256=claim.content_sha256,
         signature=claim.signature,
-        signing_key=signing_key,
+        signing_key=key,
         presigned=claim.expires is not None,
     )
 
@@ -167,9 +126,8 @@ def authenticate_form(fields: Mapping[str, str], *, secret_of: Callable[[str], s
     secret = secret_of(credential.access_key)
     if secret is None:
         raise S3Error("InvalidAccessKeyId", extra={"AWSAccessKeyId": credential.access_key})
-    signing_key = _signing_key(secret, *credential[1:])
-    expected = _sign(signing_key, uri.wire_bytes(fields["policy"])).hex()
-    if not _equal(expected, fields["x-amz-signature"]):
+    expected = signing.signature(signing.signing_key(secret, *credential[1:]), fields["policy"])
+    if not signing.equal(expected, fields["x-amz-signature"]):
         extra = {"AWSAccessKeyId": credential.access_key, "StringToSign": fields["policy"]}
         raise S3Error("SignatureDoesNotMatch", extra=extra)
     return credential.access_key
@@ -183,9 +141,6 @@ def missing_field(name: str) -> S3Error:
         "fields.",
         extra={"ArgumentName": name, "ArgumentValue": ""},
     )
-
-
-# -- what must hold of a claim -------------------------------------------------------------------------------
 
 
 def _check_scope(claim: Claim, region: str | None) -> None:

@@ -14,7 +14,7 @@ from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgproxy.s3 import sigv4, uri
+from dgproxy.s3 import signing, uri
 from dgproxy.s3.claim import has_credentials, hoisted_headers
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.sigv4 import Authentication, authenticate
