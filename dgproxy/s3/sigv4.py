@@ -16,13 +16,12 @@ What a key may do is not decided here, and secrets come from the caller. Amazon 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Final
 
 from dgproxy.s3 import canonical, signing, uri
 from dgproxy.s3.claim import ALGORITHM, Claim, read_claim, read_credential
-from dgproxy.s3.signing import ChunkSigner
 from dgproxy.s3.errors import S3Error
+from dgproxy.s3.signing import ChunkSigner
 
 __all__ = ["Authentication", "authenticate", "authenticate_form", "missing_field"]
 
@@ -205,45 +204,6 @@ def _check_all_signed(headers: Mapping[str, str], signed: Sequence[str]) -> None
             "There were headers present in the request which were not signed",
             extra={"HeadersNotSigned": ", ".join(unsigned)},
         )
-
-
-# -- the canonical request -----------------------------------------------------------------------------------
-
-
-def _canonical_headers(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Lower names, trim and collapse white space, join the values of a repeated header by ','."""
-    canonical: dict[str, str] = {}
-    for name, value in headers:
-        lowered = name.lower()
-        trimmed = _SPACES.sub(" ", value).strip(" ")
-        canonical[lowered] = f"{canonical[lowered]},{trimmed}" if lowered in canonical else trimmed
-    return canonical
-
-
-def _canonical_query(pairs: Sequence[tuple[bytes, bytes]]) -> str:
-    encoded = sorted(
-        (uri.encode(name), uri.encode(value)) for name, value in pairs if name != b"X-Amz-Signature"
-    )
-    return "&".join(f"{name}={value}" for name, value in encoded)
-
-
-# -- the signature -------------------------------------------------------------------------------------------
-
-
-def _sign(key: bytes, message: bytes) -> bytes:
-    return hmac.digest(key, message, "sha256")
-
-
-@lru_cache(maxsize=256)  # one entry per access key, day and region: without it, four more HMACs a request
-def _signing_key(secret: str, *scope: str) -> bytes:
-    key = f"AWS4{secret}".encode()
-    for part in scope:
-        key = _sign(key, uri.wire_bytes(part))
-    return key
-
-
-def _equal(expected: str, given: str) -> bool:
-    return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
 
 
 def _mismatch(claim: Claim, canonical_request: str, string_to_sign: str) -> S3Error:

@@ -462,12 +462,12 @@ def test_hoisted_headers() -> None:
 
 
 def test_signing_keys_are_cached_and_the_cache_is_bounded() -> None:
-    sigv4._signing_key.cache_clear()
+    signing.signing_key.cache_clear()
     headers = signed_get()
     for _ in range(3):
         check("GET", "/b/k", headers)
-    assert sigv4._signing_key.cache_info().misses == 1
-    assert sigv4._signing_key.cache_info().maxsize == 256
+    assert signing.signing_key.cache_info().misses == 1
+    assert signing.signing_key.cache_info().maxsize == 256
 
 
 TEXT = st.text(max_size=30)
