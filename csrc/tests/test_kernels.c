@@ -51,6 +51,27 @@ static void check_same(const struct match_list *a, const struct match_list *b) {
     }
 }
 
+/* In order, apart, and copies of what they are said to be. */
+static void check_right(const struct pair *pair, const struct match_list *list) {
+    size_t at = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct match *match = &list->items[i];
+        CHECK(match->start >= at && match->length > 0 && match->length <= pair->target_size - match->start);
+        at = (size_t)match->start + match->length;
+        const uint8_t *target = pair->target + match->start;
+        if (match->kind == MATCH_SOURCE) {
+            CHECK(match->from <= pair->source_size && match->length <= pair->source_size - match->from);
+            CHECK(memcmp(target, pair->source + match->from, match->length) == 0);
+        } else {
+            const uint8_t *from = match->kind == MATCH_RUN ? target : pair->target + match->from;
+            CHECK(from < target || match->kind == MATCH_RUN);
+            for (size_t j = 0; j < match->length; j++) {
+                CHECK(target[j] == from[match->kind == MATCH_RUN ? 0 : j]);
+            }
+        }
+    }
+}
+
 static void test_find_matches(const struct kernels *kernels) {
     for (uint64_t seed = 0; seed < 1000; seed++) {
         struct pair pair = make_pair(seed, (size_t)1 << (4 + seed % 12), 4 + seed % 4);
@@ -65,16 +86,22 @@ static void test_find_matches(const struct kernels *kernels) {
         CHECK(portable()->find_matches(&view, target, size, seed, level, &expected) == VCD_OK);
         CHECK(kernels->find_matches(&view, target, size, seed, level, &found) == VCD_OK);
         check_same(&expected, &found);
-        struct match_list filled_expected = {NULL, 0, 0};
-        struct match_list filled = {NULL, 0, 0};
         struct fill_tables *tables = take(sizeof *tables);
-        CHECK(portable()->fill_gaps(&view, target, size, seed, &expected, tables, &filled_expected) ==
-              VCD_OK);
-        CHECK(kernels->fill_gaps(&view, target, size, seed, &expected, tables, &filled) == VCD_OK);
-        check_same(&filled_expected, &filled);
+        size_t limit = seed % 3 ? (size_t)1 << seed % 12 : SIZE_MAX;
+        for (unsigned which = 0; which < 2; which++) {
+            fill_function *ours = which == 0 ? kernels->fill_gaps : kernels->fill_nearby;
+            fill_function *theirs = which == 0 ? portable()->fill_gaps : portable()->fill_nearby;
+            struct match_list filled_expected = {NULL, 0, 0};
+            struct match_list filled = {NULL, 0, 0};
+            size_t bound = which == 0 ? limit : seed % 40;
+            CHECK(theirs(&view, target, size, seed, &expected, bound, tables, &filled_expected) == VCD_OK);
+            CHECK(ours(&view, target, size, seed, &expected, bound, tables, &filled) == VCD_OK);
+            check_same(&filled_expected, &filled);
+            check_right(&pair, &filled);
+            free(filled_expected.items);
+            free(filled.items);
+        }
         free(tables);
-        free(filled_expected.items);
-        free(filled.items);
         free(expected.items);
         free(found.items);
         free_pair(&pair);

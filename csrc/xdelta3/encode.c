@@ -258,7 +258,7 @@ static void plan_match(struct plan *plan, const struct match *match, uint32_t li
     }
 }
 
-/* ---- window ---- */
+/* ---- sections ---- */
 
 struct sections {
     size_t data;
@@ -347,24 +347,99 @@ static uint8_t *put_data(uint8_t *out, const struct vcd_encoder *encoder, vcd_fo
     return put_bytes(out, target + at, size - at);
 }
 
+/* ---- what is copied ---- */
+
+/*
+ * For a compressor short copies are mostly a loss: it finds them itself, and they tear up what it would have
+ * found beside them. Not so where it has nothing to learn from. Windows that consist of copies but for a few
+ * bytes here and there are filled as at the thorough level, all but their long literals; and long literals
+ * that look random are searched for what nearby source has of them.
+ */
+enum {
+    LONG_LITERAL = 1 << 10,
+    FEW_LITERALS_LOG2 = 9,   /* few: less than 1 in 512 bytes of the window, long literals not counted */
+    RANDOM_SAMPLE = 1 << 14, /* bytes looked at */
+    RANDOM_16THS = 17,       /* most pairs of equal bytes, in 16ths of what chance gives */
+    RANDOM_SHARE = 2,        /* most long literals, 1 in 2 bytes: of what is new nothing is nearby */
+};
+
+struct literals {
+    size_t in_short;
+    size_t in_long;
+};
+
+/* What is before the i-th match, or behind the last; `*at` goes from the end of a match to that of the next. */
+static size_t literal_before(const struct match_list *matches, size_t i, size_t size, size_t *at) {
+    size_t literal = (i < matches->count ? matches->items[i].start : size) - *at;
+    *at += literal + (i < matches->count ? matches->items[i].length : 0);
+    return literal;
+}
+
+static struct literals count_literals(const struct match_list *matches, size_t size) {
+    struct literals literals = {0, 0};
+    size_t at = 0;
+    for (size_t i = 0; i <= matches->count; i++) {
+        size_t literal = literal_before(matches, i, size, &at);
+        *(literal < LONG_LITERAL ? &literals.in_short : &literals.in_long) += literal;
+    }
+    return literals;
+}
+
+/* Whether two bytes of the long literals are about as seldom the same as chance has it. */
+static bool looks_random(const struct match_list *matches, const uint8_t *target, size_t size,
+                         size_t in_long) {
+    uint32_t counts[256] = {0};
+    uint64_t seen = 0;
+    size_t step = in_long / RANDOM_SAMPLE + 1;
+    size_t at = 0;
+    for (size_t i = 0; i <= matches->count; i++) {
+        size_t start = at;
+        size_t literal = literal_before(matches, i, size, &at);
+        for (size_t j = 0; literal >= LONG_LITERAL && j < literal; j += step) {
+            counts[target[start + j]]++;
+            seen++;
+        }
+    }
+    uint64_t pairs = 0;
+    for (unsigned i = 0; i < 256; i++) {
+        pairs += counts[i] > 0 ? (uint64_t)counts[i] * (counts[i] - 1) : 0;
+    }
+    return seen > 1 && pairs * 256 * 16 < seen * (seen - 1) * RANDOM_16THS;
+}
+
+static void swap_lists(struct vcd_encoder *encoder) {
+    struct match_list swapped = encoder->matches;
+    encoder->matches = encoder->filled;
+    encoder->filled = swapped;
+}
+
 static vcd_error find_all(struct vcd_encoder *encoder, vcd_level level, uint64_t position,
                           const uint8_t *target, size_t size) {
     const struct kernels *kernels = encoder->kernels;
     VCD_TRY(kernels->find_matches(&encoder->view, target, size, position, level, &encoder->matches));
-    if (level == VCD_FAST) {
-        return VCD_OK;
-    }
-    if (encoder->tables == NULL) {
+    struct literals literals = count_literals(&encoder->matches, size);
+    bool fast = level == VCD_FAST;
+    bool few = literals.in_short > 0 && literals.in_short < size >> FEW_LITERALS_LOG2;
+    bool random = fast && literals.in_long < size / RANDOM_SHARE &&
+                  looks_random(&encoder->matches, target, size, literals.in_long);
+    if (encoder->tables == NULL && (!fast || few || random)) {
         encoder->tables = malloc(sizeof *encoder->tables);
         VCD_CHECK(encoder->tables != NULL, VCD_E_MEMORY);
     }
-    VCD_TRY(kernels->fill_gaps(&encoder->view, target, size, position, &encoder->matches, encoder->tables,
-                               &encoder->filled));
-    struct match_list swapped = encoder->matches;
-    encoder->matches = encoder->filled;
-    encoder->filled = swapped;
+    if (!fast || few) {
+        VCD_TRY(kernels->fill_gaps(&encoder->view, target, size, position, &encoder->matches,
+                                   fast ? LONG_LITERAL : SIZE_MAX, encoder->tables, &encoder->filled));
+        swap_lists(encoder);
+    }
+    if (random) {
+        VCD_TRY(kernels->fill_nearby(&encoder->view, target, size, position, &encoder->matches, LONG_LITERAL,
+                                     encoder->tables, &encoder->filled));
+        swap_lists(encoder);
+    }
     return VCD_OK;
 }
+
+/* ---- a whole window ---- */
 
 /* One window after `prefix` bytes of the output that stay as they are. */
 static vcd_error make_window(struct vcd_encoder *encoder, vcd_form form, vcd_level level, uint64_t position,

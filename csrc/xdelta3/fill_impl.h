@@ -17,7 +17,7 @@ enum {
     NEAR_HASH = 4,
     FAR_HASH = 6,
     REACH = 1 << 16,
-    REACH_PER_BYTE = 64,
+    REACH_PER_BYTE = 16,
     FAR_GAP_MIN = 12, /* shorter gaps do not make the source worth hashing */
     KEEP_MIN = 128,   /* shorter copies from the source are looked for again, among everything else */
     LINE_MIN = 32,
@@ -248,26 +248,33 @@ static vcd_error fill_gap(struct fill *fill, size_t at, size_t end) {
     return VCD_OK;
 }
 
-/* `out` becomes `list` with more copies in its gaps. */
+/* `out` becomes `list` with more copies in its gaps; literals of `literal_max` bytes or more stay as they are. */
 static vcd_error fill_gaps(const struct source_view *view, const uint8_t *target, size_t size,
-                           uint64_t position, const struct match_list *list, struct fill_tables *tables,
-                           struct match_list *out) {
+                           uint64_t position, const struct match_list *list, size_t literal_max,
+                           struct fill_tables *tables, struct match_list *out) {
     struct fill state = {
         .view = view, .target = target, .size = size, .tables = tables, .found = list, .out = out};
     struct fill *fill = &state;
     out->count = 0;
-    memset(tables, 0, sizeof *tables);
+    memset(tables->near, 0, sizeof tables->near);
+    memset(tables->far, 0, sizeof tables->far);
     fill->diagonal = fill->line = position;
     size_t at = 0;
+    size_t literal = 0;
     for (size_t i = 0; i < list->count; i++) {
         const struct match *match = &list->items[i];
+        if (match->start - literal >= literal_max) {
+            VCD_TRY(fill_gap(fill, at, literal));
+            at = match->start;
+        }
+        literal = (size_t)match->start + match->length;
         if (match->kind == MATCH_SOURCE && match->length < KEEP_MIN) {
             continue; /* part of the gap: it may be found again, or something better */
         }
         VCD_TRY(fill_gap(fill, at, match->start));
         VCD_TRY(append(out, *match));
         note_recent(fill, match);
-        at = (size_t)match->start + match->length;
+        at = literal;
     }
-    return fill_gap(fill, at, size);
+    return fill_gap(fill, at, size - literal >= literal_max ? literal : size);
 }

@@ -7,6 +7,11 @@
 
 #include "match.h"
 
+/* Replaces what is in `out` by `list` with more copies between its matches. VCD_E_MEMORY or VCD_OK. */
+typedef vcd_error fill_function(const struct source_view *view, const uint8_t *target, size_t size,
+                                uint64_t position, const struct match_list *list, size_t bound,
+                                struct fill_tables *tables, struct match_list *out);
+
 struct kernels {
     const char *name;
 
@@ -17,10 +22,11 @@ struct kernels {
     vcd_error (*find_matches)(const struct source_view *view, const uint8_t *target, size_t size,
                               uint64_t position, vcd_level level, struct match_list *list);
 
-    /* Replaces what is in `out` by `list` with short copies in its gaps. VCD_E_MEMORY or VCD_OK. */
-    vcd_error (*fill_gaps)(const struct source_view *view, const uint8_t *target, size_t size,
-                           uint64_t position, const struct match_list *list, struct fill_tables *tables,
-                           struct match_list *out);
+    /* With short copies; literals of `bound` bytes or more stay as they are. */
+    fill_function *fill_gaps;
+
+    /* With short copies from the source in literals of `bound` bytes or more. */
+    fill_function *fill_nearby;
 };
 
 /* The best for this processor. */

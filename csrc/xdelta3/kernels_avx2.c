@@ -22,8 +22,9 @@
 #include "match_impl.h"
 
 #include "fill_impl.h"
+#include "nearby_impl.h"
 
-const struct kernels vcd_kernels_avx2 = {"avx2", adler32, find_matches, fill_gaps};
+const struct kernels vcd_kernels_avx2 = {"avx2", adler32, find_matches, fill_gaps, fill_nearby};
 
 #if defined(__clang__)
 #pragma clang attribute pop

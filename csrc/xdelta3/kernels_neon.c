@@ -14,7 +14,8 @@
 #include "match_impl.h"
 
 #include "fill_impl.h"
+#include "nearby_impl.h"
 
-const struct kernels vcd_kernels_neon = {"neon", adler32, find_matches, fill_gaps};
+const struct kernels vcd_kernels_neon = {"neon", adler32, find_matches, fill_gaps, fill_nearby};
 
 #endif

@@ -10,5 +10,6 @@
 #include "match_impl.h"
 
 #include "fill_impl.h"
+#include "nearby_impl.h"
 
-const struct kernels vcd_kernels_portable = {"portable", adler32, find_matches, fill_gaps};
+const struct kernels vcd_kernels_portable = {"portable", adler32, find_matches, fill_gaps, fill_nearby};

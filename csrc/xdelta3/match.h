@@ -25,8 +25,8 @@ struct match_list {
     size_t capacity;
 };
 
-/* What fill_gaps remembers; see fill_impl.h. */
-enum { FILL_BITS = 16 };
+/* What fill_gaps and fill_nearby remember; see fill_impl.h and nearby_impl.h. */
+enum { FILL_BITS = 16, NEARBY_BITS = 14 };
 
 /* Four places, the newest first, each with a tag: two to a word, so that a fifth pushes the last one out. */
 struct fill_bucket {
@@ -36,6 +36,7 @@ struct fill_bucket {
 struct fill_tables {
     struct fill_bucket near[1 << FILL_BITS];
     struct fill_bucket far[1 << FILL_BITS];
+    uint32_t nearby[1 << NEARBY_BITS];
 };
 
 #endif

@@ -93,9 +93,10 @@ extern const uint8_t vcd_file_header[VCD_FILE_HEADER_SIZE];
 typedef enum vcd_form { VCD_PLAIN, VCD_DEFAULT, VCD_RESIDUAL } vcd_form;
 
 /*
- * How hard to look. VCD_FAST copies from the source what an index finds and what lies along it. VCD_THOROUGH
- * looks everywhere, and for short copies from nearby source and from the window itself: smaller as it is,
- * but what it copies a compressor would often have found, too.
+ * How hard to look. VCD_FAST copies from the source what an index finds and what lies along it, and looks for
+ * short copies only where a compressor would find none. VCD_THOROUGH looks everywhere, and for short copies
+ * from nearby source and from the window itself: smaller as it is, but what it copies a compressor would
+ * often have found, too.
  */
 typedef enum vcd_level { VCD_FAST, VCD_THOROUGH } vcd_level;
 
