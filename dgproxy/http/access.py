@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from dgproxy.s3 import claim, operation, sigv2, sigv4, uri
+from dgproxy.s3 import claim, routing, sigv2, sigv4, target, uri
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.grants import EVERYTHING, Grant
 from dgproxy.s3.operation import Operation
@@ -49,8 +49,8 @@ class Credentials:
 def authenticate(
     credentials: Credentials, request: web.BaseRequest, domain: str | None
 ) -> sigv4.Authentication:
-    """Verify the signature of a request's head; `domain` as for `operation.parse`. Raises S3Error."""
-    path, query = operation.split_target(request.raw_path)
+    """Verify the signature of a request's head; `domain` as for `routing.parse`. Raises S3Error."""
+    path, query = target.split(request.raw_path)
     headers, now = list(request.headers.items()), datetime.now(UTC)
     if (
         credentials.signature_v2
@@ -64,7 +64,7 @@ def authenticate(
             headers,
             secret_of=credentials.secret_of,
             now=now,
-            host_bucket=operation.hosted_bucket(request.headers.get("Host", ""), domain) or "",
+            host_bucket=target.hosted_bucket(request.headers.get("Host", ""), domain) or "",
         )
     return sigv4.authenticate(request.method, path, query, headers, secret_of=credentials.secret_of, now=now)
 
@@ -74,8 +74,8 @@ def is_form(request: web.BaseRequest, headers: Mapping[str, str], domain: str | 
     if request.method != "POST":
         return False
     try:
-        query = uri.first_values(uri.query_pairs(operation.split_target(request.raw_path)[1]))
-        asked = operation.parse(request.method, request.raw_path, headers, domain=domain)
+        query = uri.first_values(uri.query_pairs(target.split(request.raw_path)[1]))
+        asked = routing.parse(request.method, request.raw_path, headers, domain=domain)
     except S3Error:
         return False  # whoever may not ask is told that first
     return asked.operation is Operation.POST_OBJECT and not claim.has_credentials(headers, query)

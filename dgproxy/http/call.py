@@ -15,7 +15,7 @@ from dgproxy.engine.manifest import Attributes, Manifest
 from dgproxy.http.access import Credentials
 from dgproxy.http.body import RequestBody
 from dgproxy.http.exchange import Exchange
-from dgproxy.s3 import conditions, metadata, operation, payload, tags, uri
+from dgproxy.s3 import conditions, metadata, payload, tags, target, uri
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.grants import Grant
 from dgproxy.s3.operation import Request
@@ -88,7 +88,7 @@ class Call:
     def location(self, key: str) -> str:
         """The URL of an object in the bucket, as the client would write it."""
         host = self.headers.get("host")
-        hosted = operation.hosted_bucket(host or "", self.exchange.domain) is not None
+        hosted = target.hosted_bucket(host or "", self.exchange.domain) is not None
         place = uri.encode(("" if hosted else f"/{self.bucket}").encode() + f"/{key}".encode(), safe="/")
         return place if host is None else f"{self.exchange.request.scheme}://{host}{place}"
 

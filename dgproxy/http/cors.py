@@ -14,7 +14,7 @@ from dgproxy.engine.context import Engine
 from dgproxy.http import answers
 from dgproxy.http.call import Call
 from dgproxy.http.exchange import Exchange
-from dgproxy.s3 import bucket_cors, cors, operation, xml
+from dgproxy.s3 import bucket_cors, cors, target, xml
 from dgproxy.s3.bucket_cors import Rule
 from dgproxy.s3.errors import S3Error
 from dgproxy.storage.backend import BucketNotFound
@@ -74,7 +74,7 @@ async def preflight(engine: Engine, exchange: Exchange, default: Sequence[Rule])
 async def _rules(engine: Engine, exchange: Exchange, default: Sequence[Rule]) -> Sequence[Rule]:
     """The rules of the bucket that a request names, or else the server's."""
     try:
-        bucket = operation.bucket_of(exchange.request.raw_path, exchange.headers, domain=exchange.domain)
+        bucket = target.bucket_of(exchange.request.raw_path, exchange.headers, domain=exchange.domain)
         document = await bucket_settings.read(engine, bucket, bucket_settings.CORS) if bucket else None
     except (S3Error, BucketNotFound):
         return default  # what is wrong is said by the answer itself

@@ -24,7 +24,7 @@ from dgproxy.http.errors import to_s3
 from dgproxy.http.exchange import Exchange
 from dgproxy.http.router import HANDLERS
 from dgproxy.logs import get_logger
-from dgproxy.s3 import claim, operation, uri
+from dgproxy.s3 import claim, routing, target, uri
 from dgproxy.s3.bucket_cors import Rule
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.grants import EVERYTHING, Grant
@@ -113,10 +113,10 @@ async def _carry_out(site: _Site, exchange: Exchange) -> web.StreamResponse:
     if site.credentials is not None and not access.is_form(request, exchange.headers, site.domain):
         authentication = access.authenticate(site.credentials, request, site.domain)
         grant = exchange.signed_by(site.credentials[authentication.access_key])
-    query = uri.first_values(uri.query_pairs(operation.split_target(request.raw_path)[1]))
+    query = uri.first_values(uri.query_pairs(target.split(request.raw_path)[1]))
     exchange.headers = claim.hoisted_headers(query) | exchange.headers
     try:
-        asked = operation.parse(request.method, request.raw_path, exchange.headers, domain=site.domain)
+        asked = routing.parse(request.method, request.raw_path, exchange.headers, domain=site.domain)
         exchange.asked = asked
         grant.require(asked)
         call = Call(exchange, site.engine, asked, site.credentials, authentication, grant)
@@ -131,7 +131,7 @@ async def _require_bucket(engine: Engine, exchange: Exchange, grant: Grant) -> N
     """What may not be asked and what is not there come before what is not done, as in S3."""
     if exchange.asked is not None and exchange.asked.operation is Operation.CREATE_BUCKET:
         return
-    bucket = operation.bucket_of(exchange.request.raw_path, exchange.headers, domain=exchange.domain)
+    bucket = target.bucket_of(exchange.request.raw_path, exchange.headers, domain=exchange.domain)
     if not bucket:
         return
     if not grant.sees(bucket):

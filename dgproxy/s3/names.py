@@ -2,7 +2,7 @@
 """Which bucket names, keys, version ids and part numbers are good here.
 
 A name that passes is safe to hand to any backend's key mapping; nothing else in the program checks again.
-Nothing here decodes a URL (`operation` does) or knows how a key is stored.
+Nothing here decodes a URL (`target` does) or knows how a key is stored.
 """
 
 import re

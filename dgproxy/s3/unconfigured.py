@@ -3,7 +3,7 @@
 
 Every answer here is the truth about a server without the feature: a bucket that never was versioned, locked,
 tagged or encrypted, and objects that belong to one owner and nobody else. To remove such a setting is a
-success, in S3 too. Making one is NotImplemented (`operation`). A setting this server does keep has no place
+success, in S3 too. Making one is NotImplemented (`routing`). A setting this server does keep has no place
 here.
 
 Documents and codes: Amazon S3 API Reference, page of each operation and "Error responses".

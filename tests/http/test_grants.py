@@ -11,7 +11,7 @@ import pytest
 from botocore.credentials import Credentials as Keys
 
 from dgproxy.http.access import AccessKey, Credentials
-from dgproxy.s3 import operation
+from dgproxy.s3 import routing
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.grants import EVERYTHING, Grant, Place
 from dgproxy.storage.memory import MemoryBackend
@@ -81,7 +81,7 @@ async def test_existence_does_not_show(site: Site, method: str, target: str) -> 
 def _routed(method: str, target: str) -> bool:
     """Whether S3 has the method there at all; if not, the refusal says nothing of what there is."""
     try:
-        operation.parse(method, target, {})
+        routing.parse(method, target, {})
     except S3Error as error:
         return error.code != "MethodNotAllowed"
     return True

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from dgproxy.s3 import unconfigured
 from dgproxy.s3.errors import S3Error
-from dgproxy.s3.operation import Body, CopySource, Operation, Request, parse, parse_copy_source
+from dgproxy.s3.operation import Body, CopySource, Operation, Request
+from dgproxy.s3.routing import parse
+from dgproxy.s3.target import parse_copy_source
 
 SERVICE = botocore.session.get_session().get_service_model("s3")
 VERSION = "3sL4kqtJlcpXroDTDmJqrmSpXd3dIbrHY"
