@@ -74,7 +74,7 @@ async def serve(
     """Be one worker process: serve both ports from `ready` until `stop`, then let requests finish."""
     _allow_open_files()
     _use_one_arena()
-    async with _engine(settings) as engine:
+    async with engine_of(settings) as engine:
         await ensure_bucket(engine, settings.default_bucket)
         async with (
             _tls(settings) as secured,
@@ -88,7 +88,7 @@ async def serve(
 
 
 @asynccontextmanager
-async def _engine(settings: Settings) -> AsyncIterator[context.Engine]:
+async def engine_of(settings: Settings) -> AsyncIterator[context.Engine]:
     """The engine of one process, with its share of the memory."""
     policy = Policy(
         settings.delta_suffixes,

@@ -7,20 +7,40 @@ else; what went wrong is one line each on stderr, without a traceback where the 
 Everything but reading arguments and telling people what happens belongs to the modules called here.
 """
 
+import importlib
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
-from dgproxy.commands.delta import delta
 from dgproxy.version import __version__
 
 __all__ = ["main"]
 
-_NAME = "deltaglider_proxy"
+_NAME: Final = "deltaglider_proxy"
+
+#: Each is a module of `dgproxy.commands` that has the command under its own name.
+_COMMANDS: Final = ("delta", "gc")
+
+
+class _Commands(click.Group):
+    """Loads a command when it is asked for: each brings in what the others do without."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Their names, for the help."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of them."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"dgproxy.commands.{cmd_name}"), cmd_name)
+        return command if isinstance(command, click.Command) else None
 
 
 @click.group(
+    cls=_Commands,
     invoke_without_command=True,
     subcommand_metavar="[COMMAND]",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,11 +66,9 @@ def main(
     """
     said = {"listen_addr": listen, "default_bucket": bucket, "log_level": "debug" if verbose else None}
     options = {name: value for name, value in said.items() if value is not None}
+    context.obj = (options, file)
     if context.invoked_subcommand is None:
         # Here, not above: it brings in the settings and all they need, which other commands do without.
         from dgproxy.commands.serve import serve  # noqa: PLC0415
 
         sys.exit(serve(options, file))
-
-
-main.add_command(delta)

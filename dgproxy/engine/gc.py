@@ -45,7 +45,8 @@ _WHY: Final[Mapping[str, str]] = {
 _KINDS: Final = tuple(_WHY)
 
 
-Outcome = Literal["found", "removed", "left"]
+#: "found" in a dry run; "left" is garbage that something kept, "noted" what may be none.
+Outcome = Literal["found", "removed", "left", "noted"]
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,7 +57,6 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     key: str
     size: int
     why: str
-    #: "found" in a dry run; of what was "left", `why` says what keeps it.
     outcome: Outcome
 
 
@@ -106,6 +106,15 @@ async def collect(
             batch = {}
     if batch:
         await _settle(engine, bucket, options, batch, report, pace)
+
+
+async def collect_staged(engine: Engine, options: Options, report: Report) -> None:
+    """Report what dead processes left in the backend's staging area, after removing it if asked to."""
+    for item in await engine.backend.list_staged(options.older_than):
+        if options.delete:
+            await engine.backend.remove_staged([item.key])
+        why = "staged by a process that is gone"
+        report(Finding("staged", "", item.key, item.size, why, "removed" if options.delete else "found"))
 
 
 def is_old(engine: Engine, an_id: str, seconds: float) -> bool:

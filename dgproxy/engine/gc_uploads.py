@@ -56,7 +56,7 @@ async def _settle(
     if state is None or not state.space.startswith(options.prefix):
         return
     why = state.why
-    outcome: Outcome = "found" if state.may_go else "left"
+    outcome: Outcome = "found" if state.may_go else "noted"
     if options.delete and state.may_go:
         try:
             await _remove(engine, bucket, upload_id, state.upload)

@@ -4,12 +4,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dgproxy.engine import deltaspace, keys, record
-from dgproxy.engine.gc import Finding, Options, collect, keep_needed
+from dgproxy.engine.gc import Finding, Options, collect, collect_staged, keep_needed
 from dgproxy.engine.gc_uploads import collect_uploads
 from dgproxy.engine.ids import created, new_id
 from dgproxy.engine.inventory import Name, read_name
@@ -186,7 +187,7 @@ async def test_a_damaged_part_record_keeps_its_deltaspace(world: World) -> None:
     assert outcomes(await gc(world, DELETE)) == {part.extent.blob: "left"}
     await world.backend.write_record(world.bucket, keys.upload(upload), b"{}")
     found = outcomes(await gc(world, DELETE))
-    assert found == {part.extent.blob: "left", f"uploads/{upload}/": "left"}
+    assert found == {part.extent.blob: "left", f"uploads/{upload}/": "noted"}
     await world.backend.write_record(world.bucket, place, stored.data)
     assert await world.blob(part.extent.blob) == noise(20_000, 5)
 
@@ -231,7 +232,7 @@ async def test_an_old_upload_goes_only_when_it_is_asked_for(world: World) -> Non
     assert await gc(world, DELETE) == []
     later = World(replace(world.engine, now=lambda: created(upload) + 8 * 86_400_000))
     found = await gc(later, DELETE)
-    assert [(each.outcome, each.size) for each in found] == [("left", 20_000)]
+    assert [(each.outcome, each.size) for each in found] == [("noted", 20_000)]
     assert await gc(later, replace(DELETE, uploads_older_than=9 * 86_400.0)) == found
     found = await gc(later, replace(DELETE, uploads_older_than=7 * 86_400.0))
     assert outcomes(found) == {f"uploads/{upload}/": "removed"}
@@ -357,6 +358,18 @@ async def test_an_unneeded_reference_is_not_offered_any_more(world: World) -> No
     with pytest.raises(RecordNotFound):
         await world.blob(next(iter(manifest.references())).blob)
     await world.assert_clean()
+
+
+async def test_leftovers_in_staging(world: World, tmp_path: Path) -> None:
+    found: list[Finding] = []
+    staging = tmp_path / "data" / "staging"
+    if staging.exists():
+        await asyncio.to_thread((staging / "left").write_bytes, b"12345")
+    await collect_staged(world.engine, NOW, found.append)
+    await collect_staged(world.engine, DELETE, found.append)
+    await collect_staged(world.engine, DELETE, found.append)
+    assert [each.outcome for each in found] == (["found", "removed"] if staging.exists() else [])
+    assert all((each.key, each.size) == ("left", 5) for each in found)
 
 
 # -- pure parts --------------------------------------------------------------------------------------------

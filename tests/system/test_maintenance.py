@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""gc, verify and optimize as their users meet them: processes of their own beside a running server."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dgproxy.engine.ids import new_id
+from tests.system.artifacts import generate
+from tests.system.clients import S3Client, boto3_client
+from tests.system.harness import Server, environment
+
+LONG_AGO = 1_600_000_000_000
+
+
+def run(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dgproxy", *arguments],
+        cwd=server.home,
+        env=environment({"DELTAGLIDER_PROXY_DATA_DIR": str(server.data)} | server.settings),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def lines(done: subprocess.CompletedProcess[str]) -> list[Any]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def s3(server: Server) -> Iterator[S3Client]:
+    client = boto3_client(server)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with Server(tmp_path) as started:
+        yield started
+
+
+def upload_versions(s3: S3Client, count: int) -> None:
+    data = generate(5, 300_000)
+    for number in range(count):
+        s3.put_object(Bucket="default", Key=f"app/v{number}.zip", Body=data + bytes([number]) * 10_000)
+
+
+def garbage(server: Server) -> list[str]:
+    space = server.data / "buckets/default/deltaspaces/app"
+    places = [space / f"{new_id(LONG_AGO)}-x.zip.bin", space / f"{new_id(LONG_AGO)}.reference.bin"]
+    for place in places:
+        place.write_bytes(b"x" * 5_000)
+    return sorted(str(place.relative_to(server.data / "buckets/default")) for place in places)
+
+
+# -- gc ----------------------------------------------------------------------------------------------------
+
+
+def test_gc_shows_and_removes_while_the_server_runs(server: Server, s3: S3Client) -> None:
+    upload_versions(s3, 3)
+    before = server.files("default")
+    done = run(server, "gc")
+    assert (done.returncode, done.stdout) == (0, "Nothing to remove.\n")
+    places = garbage(server)
+    shown = run(server, "gc")
+    assert shown.returncode == 1
+    assert all(place in shown.stdout for place in places)
+    assert "2 to remove, 9.8 KiB; --delete does it." in shown.stdout
+    assert run(server, "gc", "default/other/").returncode == 0
+    removed = run(server, "gc", "default/app", "--delete", "--json")
+    *found, last = lines(removed)
+    assert removed.returncode == 0, removed.stderr
+    assert [each["outcome"] for each in found] == ["removed", "removed"]
+    assert sorted(each["key"] for each in found) == places
+    assert last["summary"]["removed"] == 2
+    assert server.files("default") == before
+
+
+def test_gc_removes_nothing_that_requests_are_making(server: Server, s3: S3Client) -> None:
+    """Clients put and delete in one deltaspace while gc goes over it again and again."""
+    data = generate(6, 200_000)
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def work(number: int) -> None:
+        client = boto3_client(server)
+        try:
+            for turn in range(1_000_000):
+                if stop.is_set():
+                    return
+                body = data + f"{number} {turn}".encode() * 100
+                key = f"app/{number}-{turn % 3}.zip"
+                client.put_object(Bucket="default", Key=key, Body=body)
+                assert client.get_object(Bucket="default", Key=key)["Body"].read() == body
+                if turn % 5 == 4:
+                    client.delete_object(Bucket="default", Key=key)
+        except BaseException as error:  # noqa: BLE001 - raised by the test
+            failures.append(error)
+        finally:
+            client.close()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(0.3)
+        (server.data / "buckets/default/deltaspaces/app").mkdir(parents=True, exist_ok=True)
+        for _ in range(4):
+            garbage(server)
+            done = run(server, "gc", "--delete")
+            assert done.returncode in (0, 1), done.stderr
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not failures
+    assert run(server, "gc", "--delete").returncode in (0, 1)
+    assert run(server, "gc").returncode == 0
+    for item in s3.list_objects_v2(Bucket="default").get("Contents", []):
+        assert s3.get_object(Bucket="default", Key=item["Key"])["Body"].read()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["gc", "--older-than", "1m"], "at least 5m"),
+        (["gc", "--older-than", "soon"], "is not a time"),
+        (["gc", "--rate", "fast"], "must be a number of bytes"),
+        (["gc", "nobucket"], "no bucket 'nobucket'"),
+        (["-c", "none.toml", "gc"], "there is no such file"),
+    ],
+)
+def test_what_cannot_be_done_is_said(server: Server, arguments: list[str], says: str) -> None:
+    done = run(server, *arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_data_directory_is_made_by_looking_for_one(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    done = run(server, "gc")
+    assert done.returncode == 2
+    assert "there is no data directory" in done.stderr
+    assert not server.data.exists()
+
+
+def test_it_stops_when_told_to(server: Server, s3: S3Client) -> None:
+    upload_versions(s3, 1)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dgproxy", "gc", "--rate", "1"],
+        cwd=server.home,
+        env=environment({"DELTAGLIDER_PROXY_DATA_DIR": str(server.data)}),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(2)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGINT
+    assert said == "deltaglider_proxy: stopped before the end\n"
