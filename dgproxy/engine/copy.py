@@ -62,19 +62,29 @@ async def copy_object(
     key: str,
     attributes: Callable[[Manifest], Attributes],
     allow: Allow = anything,
+    body: Callable[[Reading], Body] = ReadingBody,
 ) -> Manifest:
     """Store a copy of `source` as `key`; `attributes` are chosen by the source's manifest.
 
-    Raises what `open_object` and `put_object` raise.
+    `body` makes the body that is stored of the reading. Raises what `open_object` and `put_object` raise.
     """
     async with open_object(engine, source.bucket, source.key, source.plan, to_store=True) as reading:
         chosen = attributes(reading.manifest)
-        return await put_object(engine, bucket, key, ReadingBody(reading), chosen, allow)
+        return await put_object(engine, bucket, key, body(reading), chosen, allow)
 
 
 async def copy_part(
-    engine: Engine, source: Source, bucket: str, key: str, upload_id: str, number: int
+    engine: Engine,
+    source: Source,
+    bucket: str,
+    key: str,
+    upload_id: str,
+    number: int,
+    body: Callable[[Reading], Body] = ReadingBody,
 ) -> PartRecord:
-    """Store a range of `source` as a part. Raises what `open_object` and `put_part` raise."""
+    """Store a range of `source` as a part; `body` as in `copy_object`.
+
+    Raises what `open_object` and `put_part` raise.
+    """
     async with open_object(engine, source.bucket, source.key, source.plan, to_store=True) as reading:
-        return await put_part(engine, bucket, key, upload_id, number, ReadingBody(reading))
+        return await put_part(engine, bucket, key, upload_id, number, body(reading))

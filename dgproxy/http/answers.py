@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from dgproxy.engine.manifest import Manifest
+from dgproxy.engine.multipart import Upload
 from dgproxy.s3 import dates, metadata
 from dgproxy.s3.checksums import Algorithm, Checksum
 
@@ -36,8 +37,8 @@ def written(manifest: Manifest) -> dict[str, str]:
     }
 
 
-def described(manifest: Manifest, *, checksums: bool) -> dict[str, str]:
-    """Headers of GET and HEAD but for length and range; `checksums` when the client asked for them."""
+def described(manifest: Manifest) -> dict[str, str]:
+    """Headers of GET and HEAD but for length, range and checksums."""
     attributes = manifest.attributes
     return {
         "ETag": quoted(manifest.etag),
@@ -46,7 +47,6 @@ def described(manifest: Manifest, *, checksums: bool) -> dict[str, str]:
         _STORAGE_TYPE: manifest.storage,
         **metadata.response_headers(attributes.headers, attributes.metadata),
         **({"x-amz-tagging-count": str(len(attributes.tags))} if attributes.tags else {}),
-        **(checksum_headers(manifest.checksums) if checksums else {}),
     }
 
 
@@ -57,7 +57,14 @@ def stored_checksum(checksums: Mapping[str, str]) -> Checksum | None:
     return None
 
 
-def checksum_headers(checksums: Mapping[str, str]) -> dict[str, str]:
-    """The headers that show it."""
+def algorithm_of(upload: Upload) -> Algorithm | None:
+    """The checksum that was announced for an upload."""
+    return Algorithm(upload.checksum_algorithm) if upload.checksum_algorithm else None
+
+
+def checksum_headers(checksums: Mapping[str, str], kind: str | None = None) -> dict[str, str]:
+    """The headers that show a checksum; `kind` is the object's where it is a part's."""
     checksum = stored_checksum(checksums)
-    return {} if checksum is None else checksum.headers()
+    if checksum is None:
+        return {}
+    return checksum.headers() | ({} if kind is None else {"x-amz-checksum-type": kind})

@@ -7,11 +7,12 @@ from dgproxy.engine import put
 from dgproxy.engine.commit import read
 from dgproxy.http import answers
 from dgproxy.http.call import Call
-from dgproxy.s3 import acl, attributes, dates, unconfigured, xml
+from dgproxy.s3 import acl, attributes, dates, metadata, unconfigured, xml
 
 
 async def get_object_attributes(call: Call) -> web.StreamResponse:
     """GetObjectAttributes."""
+    metadata.refuse_encryption(call.headers)
     asked = attributes.parse(call.headers)
     manifest = await read(call.engine, call.bucket, call.key)
     parts = [(part.number, part.size, answers.stored_checksum(part.checksums)) for part in manifest.parts]

@@ -44,11 +44,13 @@ class RequestBody(Body):
         payload: Payload,
         workers: Workers,
         signer: ChunkSigner | None,
+        keep: checksums.Algorithm | None = None,
     ) -> None:
+        """`keep` is a checksum to compute even where the client promises none. Raises S3Error."""
         self._request = request
         self._payload = payload
         self._workers = workers
-        self._expected = integrity.expect(headers, payload)
+        self._expected = integrity.expect(headers, payload).keeping(keep)
         self._decoder: ChunkedDecoder | None = None
         if payload.framing is not Framing.PLAIN:
             self._decoder = ChunkedDecoder(payload.framing, signer, payload.length or 0, payload.trailers)

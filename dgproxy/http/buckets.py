@@ -20,10 +20,13 @@ async def list_buckets(call: Call) -> web.StreamResponse:
         for bucket in await buckets.list_buckets(call.engine)
         if bucket.name.startswith(asked.prefix) and bucket.name > asked.after and call.grant.sees(bucket.name)
     ]
+    if asked.region not in ("", REGION):
+        found = []
     page = found[: asked.max_buckets]
     token = listing.encode_token(page[-1].name) if len(page) < len(found) else None
+    region = REGION if asked.asked else ""
     entries = [xml.BucketEntry(bucket.name, bucket.created) for bucket in page]
-    return answers.xml(xml.render_list_buckets(entries, prefix=asked.prefix, token=token))
+    return answers.xml(xml.render_list_buckets(entries, prefix=asked.prefix, token=token, region=region))
 
 
 async def create_bucket(call: Call) -> web.StreamResponse:

@@ -16,6 +16,7 @@ from dgproxy.http.access import Credentials
 from dgproxy.http.body import RequestBody
 from dgproxy.http.exchange import Exchange
 from dgproxy.s3 import conditions, metadata, payload, tags, target, uri
+from dgproxy.s3.checksums import Algorithm
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.grants import Grant
 from dgproxy.s3.operation import Request
@@ -59,20 +60,23 @@ class Call:
         signed = self.authentication.content_sha256 if self.authentication is not None else None
         return payload.describe(self.headers, signed)
 
-    def body(self) -> RequestBody:
-        """The request's body, whatever its length. Raises S3Error for headers that can't be right."""
+    def body(self, keep: Algorithm | None = None) -> RequestBody:
+        """The request's body, whatever its length; `keep` as for `RequestBody`.
+
+        Raises S3Error for headers that can't be right.
+        """
         described = self.payload()
         signer = None
         if self.authentication is not None and described.framing is not payload.Framing.PLAIN:
             signer = self.authentication.chunk_signer()
-        return RequestBody(self.exchange.request, self.headers, described, self.engine.workers, signer)
+        return RequestBody(self.exchange.request, self.headers, described, self.engine.workers, signer, keep)
 
-    def object_body(self) -> RequestBody:
+    def object_body(self, keep: Algorithm | None = None) -> RequestBody:
         """The body of an object or part, of a known length within the limits.
 
         Raises S3Error: MissingContentLength, EntityTooLarge, and what `body` raises.
         """
-        body = self.body()
+        body = self.body(keep)
         if body.size is None:
             raise S3Error("MissingContentLength")
         limit = self.engine.policy.put_limit()

@@ -11,13 +11,14 @@ from dgproxy.engine import multipart
 from dgproxy.engine.multipart import PartRecord, Upload
 from dgproxy.http import answers
 from dgproxy.http.call import Call
-from dgproxy.s3 import checksums, integrity, listing, xml
+from dgproxy.s3 import checksums, integrity, listing, metadata, xml
 from dgproxy.s3.checksums import Algorithm, Checksum, ChecksumType
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.names import part_number
 from dgproxy.s3.uploads import page_of_uploads
 
 _SIZE: Final = "x-amz-mp-object-size"
+_INITIATED: Final = "x-amz-if-match-initiated-time"
 
 
 async def create_multipart_upload(call: Call) -> web.StreamResponse:
@@ -31,7 +32,10 @@ async def create_multipart_upload(call: Call) -> web.StreamResponse:
 
 async def upload_part(call: Call) -> web.StreamResponse:
     """UploadPart."""
-    number, body = part_number(call.s3.query["partNumber"]), call.object_body()
+    metadata.refuse_encryption(call.headers)
+    number = part_number(call.s3.query["partNumber"])
+    upload = await multipart.find(call.engine, call.bucket, call.key, _upload_id(call))
+    body = call.object_body(keep=answers.algorithm_of(upload))
     part = await multipart.put_part(call.engine, call.bucket, call.key, _upload_id(call), number, body)
     checksum = answers.stored_checksum(part.checksums)
     shown = {} if checksum is None else {checksum.algorithm.header: checksum.text}
@@ -40,6 +44,7 @@ async def upload_part(call: Call) -> web.StreamResponse:
 
 async def complete_multipart_upload(call: Call) -> web.StreamResponse:
     """CompleteMultipartUpload."""
+    metadata.refuse_encryption(call.headers)
     listed = await call.body().document(xml.parse_complete_multipart_upload)
     wanted = [completion.WantedPart(part.number, part.etag) for part in listed]
 
@@ -64,6 +69,8 @@ async def complete_multipart_upload(call: Call) -> web.StreamResponse:
 
 async def abort_multipart_upload(call: Call) -> web.StreamResponse:
     """AbortMultipartUpload."""
+    if _INITIATED in call.headers:  # a condition of directory buckets
+        raise S3Error("NotImplemented", extra={"Header": _INITIATED})
     await multipart.abort(call.engine, call.bucket, call.key, _upload_id(call))
     return web.Response(status=204)
 
@@ -138,13 +145,14 @@ def _check_parts(listed: Sequence[xml.PartReference], parts: Sequence[PartRecord
 def _object_checksum(call: Call, upload: Upload, parts: Sequence[PartRecord]) -> completion.Checksums:
     """What the parts' checksums add up to, compared with what the client says it is.
 
-    There is one only where every part came with one of the algorithm that Create announced.
+    There is one only where Create announced its algorithm.
     """
     claimed = integrity.claimed(call.headers)
     announced = _announced(upload)
     if announced is None:
         return completion.Checksums({}, "FULL_OBJECT")
     algorithm, kind = announced
+    integrity.check_type(call.headers, kind)
     stored = [answers.stored_checksum(part.checksums) for part in parts]
     digests = [
         (checksum.digest, part.size)

@@ -61,8 +61,9 @@ class _Selection:
 
     def answer_headers(self, manifest: Manifest, start: int, stop: int) -> dict[str, str]:
         """Headers for the range that was chosen."""
-        wants_checksums = self.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
-        headers = answers.described(manifest, checksums=wants_checksums and not self.partial)
+        headers = answers.described(manifest)
+        if self.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
+            headers |= self._checksum(manifest, start, stop)
         headers |= metadata.override_headers(self.query)
         headers["Content-Length"] = str(stop - start)
         if self.partial:
@@ -70,6 +71,14 @@ class _Selection:
         if "partNumber" in self.query and manifest.parts:
             headers["x-amz-mp-parts-count"] = str(len(manifest.parts))
         return headers
+
+    def _checksum(self, manifest: Manifest, start: int, stop: int) -> dict[str, str]:
+        """The checksum of what is sent: the object's, or a part's; clients compare it with the body."""
+        if "partNumber" in self.query and manifest.parts:
+            part = manifest.parts[part_number(self.query["partNumber"]) - 1]
+            return answers.checksum_headers(part.checksums, manifest.checksum_type)
+        whole = (start, stop) == (0, manifest.size)
+        return answers.checksum_headers(manifest.checksums) if whole else {}
 
     @property
     def status(self) -> int:
@@ -96,6 +105,7 @@ def _part_range(manifest: Manifest, number: int) -> tuple[int, int]:
 
 async def get_object(call: Call) -> web.StreamResponse:
     """GetObject."""
+    metadata.refuse_encryption(call.headers)
     selection = _Selection(call.headers, call.s3.query)
     async with get.open_object(call.engine, call.bucket, call.key, selection) as reading:
         headers = selection.answer_headers(reading.manifest, reading.start, reading.stop)
@@ -104,6 +114,7 @@ async def get_object(call: Call) -> web.StreamResponse:
 
 async def head_object(call: Call) -> web.StreamResponse:
     """HeadObject: the manifest alone."""
+    metadata.refuse_encryption(call.headers)
     selection = _Selection(call.headers, call.s3.query)
     manifest = await read(call.engine, call.bucket, call.key)
     start, stop = selection(manifest)

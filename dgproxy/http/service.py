@@ -24,7 +24,7 @@ from dgproxy.http.errors import to_s3
 from dgproxy.http.exchange import Exchange
 from dgproxy.http.router import HANDLERS
 from dgproxy.logs import get_logger
-from dgproxy.s3 import claim, routing, target, uri
+from dgproxy.s3 import acl, claim, routing, target, uri
 from dgproxy.s3.bucket_cors import Rule
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.grants import EVERYTHING, Grant
@@ -119,6 +119,7 @@ async def _carry_out(site: _Site, exchange: Exchange) -> web.StreamResponse:
         asked = routing.parse(request.method, request.raw_path, exchange.headers, domain=site.domain)
         exchange.asked = asked
         grant.require(asked)
+        acl.check_owner(exchange.headers)
         call = Call(exchange, site.engine, asked, site.credentials, authentication, grant)
         return await HANDLERS[asked.operation](call)
     except S3Error as error:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Access control lists: whatever is here is its owner's alone, and asking for that is no change.
+"""Owner and access control lists: whatever is here is its owner's alone, and asking for that is no change.
 
 `refuse_others` judges what a write asks for beside its own work, `check` what PutBucketAcl and PutObjectAcl
-ask for. A list that lets anybody else in is NotImplemented: access is given to keys in the configuration.
+ask for, `check_owner` whom any request takes for the owner. A list that lets anybody else in is
+NotImplemented: access is given to keys in the configuration.
 Amazon S3 User Guide, "Access control list (ACL) overview", canned ACLs.
 """
 
@@ -13,15 +14,24 @@ from dgproxy.s3.errors import S3Error
 from dgproxy.s3.xml.elements import OWNER_ID
 from dgproxy.s3.xml.parsing import parse_access_control_policy
 
-__all__ = ["check", "refuse_others"]
+__all__ = ["check", "check_owner", "refuse_others"]
 
 _HEADER: Final = "x-amz-acl"
 _GRANT: Final = "x-amz-grant-"
+_EXPECTED_OWNER: Final = ("x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner")
 #: Of a bucket whose owner owns every object in it, these say the same.
 _PRIVATE: Final = frozenset({"private", "bucket-owner-read", "bucket-owner-full-control"})
 _OTHERS: Final = frozenset(
     {"public-read", "public-read-write", "authenticated-read", "aws-exec-read", "log-delivery-write"}
 )
+
+
+def check_owner(headers: Mapping[str, str]) -> None:
+    """Refuse a request that is meant for buckets of somebody else. Raises S3Error AccessDenied."""
+    for name in _EXPECTED_OWNER:
+        if headers.get(name, OWNER_ID) != OWNER_ID:
+            message = f"The buckets of this server belong to {OWNER_ID}, not to the account in {name}."
+            raise S3Error("AccessDenied", message)
 
 
 def refuse_others(headers: Mapping[str, str]) -> None:

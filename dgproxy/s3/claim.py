@@ -208,9 +208,8 @@ def _query_claim(query: Mapping[str, str], headers: Mapping[str, str]) -> Claim:
 def _expires(text: str) -> int:
     if not re.fullmatch(r"-?[0-9]{1,20}", text):
         raise _query_malformed("X-Amz-Expires should be a number")
-    expires = int(text)
-    if expires < 0:
-        raise _query_malformed("X-Amz-Expires must be non-negative")
+    # One that is negative was over before it began, by how much is of no interest.
+    expires = max(int(text), -_MAX_EXPIRES)
     if expires > _MAX_EXPIRES:
         raise _query_malformed(
             "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be "

@@ -10,14 +10,14 @@ Amazon S3 User Guide, "Checking object integrity in Amazon S3".
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dgproxy.s3.checksums import Algorithm, Checksum, ChecksumType, decode_base64
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.payload import Payload
 
-__all__ = ["Expected", "claimed", "expect", "requested"]
+__all__ = ["Expected", "check_type", "claimed", "expect", "requested", "to_compute"]
 
 _PREFIX: Final = "x-amz-checksum-"
 #: x-amz-checksum-… headers that name no algorithm.
@@ -30,13 +30,30 @@ _MD5_SIZE: Final = 16
 class Expected:
     """What a body must hash to. `algorithm` is the checksum to compute beside MD5 and SHA-256, or None.
 
-    `digest` is its value when a header gave it; None when it comes in the trailer.
+    `digest` is its value when a header gave it; None when it comes in the trailer. One that is not `stated`
+    is computed to be kept, with nothing to compare it to.
     """
 
     md5: bytes | None = None
     sha256: bytes | None = None
     algorithm: Algorithm | None = None
     digest: bytes | None = None
+    stated: bool = True
+
+    def keeping(self, algorithm: Algorithm | None) -> "Expected":
+        """Have this checksum computed, as it was announced for the whole upload.
+
+        Raises S3Error InvalidRequest when the request promises another one.
+        """
+        if algorithm is None or self.algorithm is algorithm:
+            return self
+        if self.algorithm is None:
+            return replace(self, algorithm=algorithm, stated=False)
+        raise S3Error(
+            "InvalidRequest",
+            f"Checksum Type mismatch occurred, expected checksum Type: {algorithm.value.lower()}, "
+            f"actual checksum Type: {self.algorithm.value.lower()}",
+        )
 
     def require(self) -> None:
         """Insist on some promise, as DeleteObjects does. Raises S3Error InvalidRequest."""
@@ -53,7 +70,7 @@ class Expected:
     ) -> Checksum | None:
         """Compare with what was computed; a digest that nothing expects may be left out.
 
-        Returns the client's checksum, now verified, to be stored. Raises S3Error: BadDigest,
+        Returns the checksum, now verified, to be stored. Raises S3Error: BadDigest,
         XAmzContentSHA256Mismatch, InvalidRequest (a malformed value in the trailer).
         """
         if self.sha256 is not None and self.sha256 != sha256:
@@ -74,10 +91,12 @@ class Expected:
             )
         if self.algorithm is None:
             return None
+        actual = Checksum(self.algorithm, _computed(checksum))
+        if not self.stated:
+            return actual
         stated = self.digest
         if stated is None:
             stated = Checksum.read(self.algorithm, (trailers or {}).get(self.algorithm.header, "")).digest
-        actual = Checksum(self.algorithm, _computed(checksum))
         actual.check(Checksum(self.algorithm, stated))
         return actual
 
@@ -123,6 +142,21 @@ def claimed(headers: Mapping[str, str]) -> Checksum | None:
     if len(names) > 1:
         raise _several()
     return Checksum.read(_by_header(names[0]), headers[names[0]])
+
+
+def check_type(headers: Mapping[str, str], announced: ChecksumType) -> None:
+    """Compare x-amz-checksum-type of CompleteMultipartUpload with Create's. Raises S3Error BadDigest."""
+    stated = headers.get(_PREFIX + "type")
+    if stated is not None and stated.upper() != announced.value:
+        raise S3Error(
+            "BadDigest", f"The checksum type is {announced.value}, {_PREFIX}type says {stated[:20]}."
+        )
+
+
+def to_compute(headers: Mapping[str, str]) -> Algorithm | None:
+    """Read which checksum a copy shall have. Raises S3Error InvalidRequest."""
+    name = headers.get(_PREFIX + "algorithm")
+    return None if name is None else _named(name)
 
 
 def requested(headers: Mapping[str, str]) -> tuple[Algorithm, ChecksumType] | None:

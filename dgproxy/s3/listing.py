@@ -37,6 +37,9 @@ MAX_ITEMS: Final = 1000
 MAX_BUCKETS: Final = 10_000
 _INT_MAX: Final = 2**31 - 1
 
+#: Parameters that make ListBuckets answer in pages.
+_OF_BUCKETS: Final = frozenset({"bucket-region", "continuation-token", "max-buckets", "prefix"})
+
 # Says how to read a token, so that a later form can be told apart.
 _TOKEN_VERSION: Final = b"\x01"
 
@@ -96,11 +99,20 @@ class ListMultipartUploads:
 
 @dataclass(frozen=True, slots=True)
 class ListBuckets:
-    """`after` is the bucket name the page begins behind; `max_buckets` is 1 to 10000, None when not asked."""
+    """`after` is the bucket name the page begins behind.
+
+    `max_buckets` is 1 to 10000, None when nothing was asked of the page at all. `region` is "" for any.
+    """
 
     prefix: str
     max_buckets: int | None
     after: str
+    region: str = ""
+
+    @property
+    def asked(self) -> bool:
+        """Whether there was any parameter: then S3 shows regions too."""
+        return self.max_buckets is not None
 
 
 def list_objects(query: Mapping[str, str]) -> ListObjects:
@@ -165,7 +177,7 @@ def list_multipart_uploads(query: Mapping[str, str]) -> ListMultipartUploads:
 
 def list_buckets(query: Mapping[str, str]) -> ListBuckets:
     """Read the parameters of ListBuckets. Raises S3Error InvalidArgument."""
-    limit = None
+    limit = MAX_BUCKETS if query.keys() & _OF_BUCKETS else None
     if "max-buckets" in query:
         limit = _integer(query, "max-buckets", "max-buckets", MAX_BUCKETS)
         if not 1 <= limit <= MAX_BUCKETS:
@@ -179,6 +191,7 @@ def list_buckets(query: Mapping[str, str]) -> ListBuckets:
         prefix=query.get("prefix", ""),
         max_buckets=limit,
         after=decode_token(token) if token else "",
+        region=query.get("bucket-region", ""),
     )
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "Metadata",
     "override_headers",
     "parse",
+    "refuse_encryption",
     "refuse_unsupported",
     "replaces_metadata",
     "response_headers",
@@ -49,6 +50,7 @@ _CONTENT: Final = {
 
 # Headers that ask for a feature, and the values that ask for what happens anyway. Any other value is refused.
 _HARMLESS: Final[Mapping[str, frozenset[str]]] = {
+    "x-amz-bucket-namespace": frozenset({"global"}),
     "x-amz-bucket-object-lock-enabled": frozenset({"false"}),
     "x-amz-object-lock-legal-hold": frozenset({"off"}),
     "x-amz-object-lock-mode": frozenset(),
@@ -124,6 +126,15 @@ def refuse_unsupported(headers: Mapping[str, str]) -> None:
             _REFUSED_PREFIXES
         ):
             raise S3Error("NotImplemented", extra={"Header": lowered})
+
+
+def refuse_encryption(headers: Mapping[str, str]) -> None:
+    """Refuse to read an object, or go on with an upload, with keys: none here has any. Raises InvalidRequest.
+
+    To make one with keys is refused by `refuse_unsupported`.
+    """
+    if any(name.lower().startswith(_REFUSED_PREFIXES) for name in headers):
+        raise S3Error("InvalidRequest", "The encryption parameters are not applicable to this object.")
 
 
 def replaces_metadata(headers: Mapping[str, str]) -> bool:

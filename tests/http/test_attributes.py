@@ -3,6 +3,7 @@
 
 import asyncio
 import base64
+import hashlib
 import zlib
 
 import pytest
@@ -17,6 +18,10 @@ PART = bytes(5 << 20)
 
 def crc32(data: bytes) -> str:
     return base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
+
+
+def sha1(data: bytes) -> str:
+    return base64.b64encode(hashlib.sha1(data).digest()).decode()
 
 
 async def tags_of(site: Site, path: str = K) -> dict[str | None, str | None]:
@@ -123,13 +128,13 @@ async def create(site: Site, *headers: str) -> str:
     return answer.xml("InitiateMultipartUploadResult").findtext("UploadId") or ""
 
 
-async def complete(site: Site, upload: str, etags: list[str]) -> Answer:
+async def complete(site: Site, upload: str, etags: list[str], *headers: str) -> Answer:
     parts = "".join(
         f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
         for number, etag in enumerate(etags, 1)
     )
     body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
-    return await site.ask(f"POST {K}?uploadId={upload}", body=body)
+    return await site.ask(f"POST {K}?uploadId={upload}", *headers, body=body)
 
 
 async def test_attributes_of_one_put(any_site: Site) -> None:
@@ -193,6 +198,57 @@ async def test_a_copy_shows_its_checksum(site: Site) -> None:
     await site.put("k", b"abc", f"x-amz-checksum-crc32: {crc32(b'abc')}")
     copied = await site.ask(f"PUT /{BUCKET}/copy", f"x-amz-copy-source: {BUCKET}/k")
     assert copied.xml("CopyObjectResult").findtext("ChecksumCRC32") == crc32(b"abc")
+
+
+async def test_a_copy_with_a_checksum_of_its_own(any_site: Site) -> None:
+    """x-amz-checksum-algorithm: computed from the bytes, also of a copy onto itself."""
+    await any_site.put("k", PART, f"x-amz-checksum-sha1: {sha1(PART)}", "x-amz-meta-a: 1")
+    source, wanted = f"x-amz-copy-source: {BUCKET}/k", "x-amz-checksum-algorithm: crc32"
+    copied = await any_site.ask(f"PUT /{BUCKET}/copy", source, wanted)
+    assert copied.xml("CopyObjectResult").findtext("ChecksumCRC32") == crc32(PART)
+    itself = await any_site.ask(f"PUT {K}", source, wanted, "x-amz-metadata-directive: REPLACE")
+    assert itself.xml("CopyObjectResult").findtext("ChecksumCRC32") == crc32(PART)
+    for key in ("k", "copy"):
+        got = await any_site.ask(f"GET /{BUCKET}/{key}", "x-amz-checksum-mode: ENABLED")
+        assert (got.body, got.headers["x-amz-checksum-crc32"]) == (PART, crc32(PART))
+        assert got.headers["x-amz-checksum-type"] == "FULL_OBJECT"
+        assert ("x-amz-meta-a" in got.headers) == (key == "copy")
+    code = await any_site.code(f"PUT /{BUCKET}/copy", source, "x-amz-checksum-algorithm: XXHASH64")
+    assert code == (400, "InvalidRequest")
+    assert await any_site.code(f"PUT {K}", source, wanted) == (400, "InvalidRequest")
+
+
+@pytest.mark.parametrize("kind", ["COMPOSITE", "FULL_OBJECT"])
+async def test_an_announced_checksum_is_computed_where_a_client_gives_none(any_site: Site, kind: str) -> None:
+    await any_site.put("source", b"0123456789")
+    upload = await create(any_site, "x-amz-checksum-algorithm: CRC32", f"x-amz-checksum-type: {kind}")
+    first = await any_site.ask(f"PUT {K}?partNumber=1&uploadId={upload}", body=PART)
+    assert first.headers["x-amz-checksum-crc32"] == crc32(PART)
+    source = (f"x-amz-copy-source: {BUCKET}/source", "x-amz-copy-source-range: bytes=2-4")
+    second = await any_site.ask(f"PUT {K}?partNumber=2&uploadId={upload}", *source)
+    result = second.xml("CopyPartResult")
+    assert result.findtext("ChecksumCRC32") == crc32(b"234")
+
+    other = f"x-amz-checksum-sha1: {sha1(b'x')}"
+    line = f"PUT {K}?partNumber=3&uploadId={upload}"
+    assert await any_site.code(line, other, body=b"x") == (400, "InvalidRequest")
+    etags = [first.headers["etag"], result.findtext("ETag") or ""]
+    wrong = "COMPOSITE" if kind == "FULL_OBJECT" else "FULL_OBJECT"
+    refused = await complete(any_site, upload, etags, f"x-amz-checksum-type: {wrong}")
+    assert (refused.status, refused.error()) == (400, "BadDigest")
+    done = await complete(any_site, upload, etags, f"x-amz-checksum-type: {kind}")
+    text = done.xml("CompleteMultipartUploadResult").findtext("ChecksumCRC32") or ""
+    assert (text == crc32(PART + b"234")) if kind == "FULL_OBJECT" else text.endswith("-2")
+
+    for number, data in ((1, PART), (2, b"234")):
+        part = await any_site.ask(f"GET {K}?partNumber={number}", "x-amz-checksum-mode: ENABLED")
+        assert (part.status, part.body) == (206, data)
+        assert part.headers["x-amz-checksum-crc32"] == crc32(data)
+        assert part.headers["x-amz-checksum-type"] == kind
+    whole = await any_site.ask(f"HEAD {K}", "x-amz-checksum-mode: ENABLED")
+    assert whole.headers["x-amz-checksum-crc32"] == text
+    ranged = await any_site.ask(f"HEAD {K}", "x-amz-checksum-mode: ENABLED", "Range: bytes=0-9")
+    assert "x-amz-checksum-crc32" not in ranged.headers
 
 
 async def test_listings_show_which_checksums_there_are(site: Site) -> None:

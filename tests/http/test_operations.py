@@ -8,7 +8,9 @@ from urllib.parse import quote
 import pytest
 
 from dgproxy.s3.xml import MAX_DOCUMENT
+from dgproxy.s3.xml.elements import OWNER_ID
 from tests.http.conftest import BUCKET, LIMIT, Site
+from tests.http.wire import Answer
 
 MIB = 1 << 20
 PART = bytes(range(256)) * (5 * MIB // 256)
@@ -65,6 +67,27 @@ async def test_buckets_are_listed_in_pages(any_site: Site) -> None:
             break
         token = "&continuation-token=" + quote(following)
     assert seen == ["aaa", "aab", "abc"]
+
+
+async def test_buckets_of_a_region(site: Site) -> None:
+    def regions(answer: Answer) -> list[str | None]:
+        buckets = answer.xml("ListAllMyBucketsResult").iter("Bucket")
+        return [bucket.findtext("BucketRegion") for bucket in buckets]
+
+    assert regions(await site.ask("GET /")) == [None]
+    assert regions(await site.ask("GET /?prefix=b")) == ["us-east-1"]
+    assert regions(await site.ask("GET /?bucket-region=us-east-1")) == ["us-east-1"]
+    assert regions(await site.ask("GET /?bucket-region=eu-west-1")) == []
+
+
+async def test_who_means_the_buckets_of_somebody_else_is_refused(site: Site) -> None:
+    await site.put("k", b"x", "x-amz-expected-bucket-owner: " + OWNER_ID)
+    for line in (f"GET /{BUCKET}/k", f"HEAD /{BUCKET}", f"DELETE /{BUCKET}/k", f"GET /{BUCKET}"):
+        answer = await site.ask(line, "x-amz-expected-bucket-owner: 111122223333")
+        assert answer.status == 403
+    copy = (f"x-amz-copy-source: {BUCKET}/k", "x-amz-source-expected-bucket-owner: 111122223333")
+    assert await site.code(f"PUT /{BUCKET}/copy", *copy) == (403, "AccessDenied")
+    assert (await site.ask(f"GET /{BUCKET}/k")).body == b"x"
 
 
 @pytest.mark.parametrize(
@@ -309,6 +332,33 @@ async def test_conditional_writes(any_site: Site) -> None:
     await any_site.put("k", b"2", "If-Match: *")
     assert await any_site.code(f"DELETE /{BUCKET}/k", f"If-Match: {etag}") == (412, "PreconditionFailed")
     assert (await any_site.ask(f"DELETE /{BUCKET}/k", "If-Match: *")).status == 204
+
+
+SSE_C = "x-amz-server-side-encryption-customer-algorithm: AES256"
+
+
+@pytest.mark.parametrize(
+    ("line", "header", "expected"),
+    [
+        (f"GET /{BUCKET}/k", SSE_C, (400, "InvalidRequest")),
+        (f"GET /{BUCKET}/k?attributes", SSE_C, (400, "InvalidRequest")),
+        (f"PUT /{BUCKET}/k", SSE_C, (501, "NotImplemented")),
+        (f"PUT /{BUCKET}/k", "x-amz-server-side-encryption: AES256", (501, "NotImplemented")),
+        (f"PUT /{BUCKET}/k?partNumber=1&uploadId=x", SSE_C, (400, "InvalidRequest")),
+        (f"POST /{BUCKET}/k?uploads", SSE_C, (501, "NotImplemented")),
+        (f"POST /{BUCKET}/k?uploadId=x", SSE_C, (400, "InvalidRequest")),
+        (f"DELETE /{BUCKET}/k?uploadId=x", "x-amz-if-match-initiated-time: x", (501, "NotImplemented")),
+        ("PUT /another-one", "x-amz-bucket-namespace: account-regional", (501, "NotImplemented")),
+    ],
+)
+async def test_headers_that_ask_for_what_is_not_here(
+    site: Site, line: str, header: str, expected: tuple[int, str]
+) -> None:
+    await site.put("k", b"x")
+    assert await site.code(line, header, body=b"") == expected
+    assert (await site.ask(f"HEAD /{BUCKET}/k", SSE_C)).status == 400
+    copy = (f"x-amz-copy-source: {BUCKET}/k", "x-amz-copy-source-server-side-encryption-customer-key: x")
+    assert await site.code(f"PUT /{BUCKET}/c?partNumber=1&uploadId=x", *copy) == (400, "InvalidRequest")
 
 
 async def test_a_body_in_transfer_chunks(any_site: Site) -> None:

@@ -58,11 +58,12 @@ class ObjectEntry:
 
 
 def render_list_buckets(
-    buckets: Sequence[BucketEntry], *, prefix: str = "", token: str | None = None
+    buckets: Sequence[BucketEntry], *, prefix: str = "", token: str | None = None, region: str = ""
 ) -> bytes:
-    """Render ListAllMyBucketsResult; `token` continues the listing when there is more."""
+    """Render ListAllMyBucketsResult; `token` continues the listing when there is more, `region` is shown."""
+    place = tag("BucketRegion", region) if region else ""
     entries = "".join(
-        f"<Bucket>{tag('Name', bucket.name)}{tag('CreationDate', iso8601(bucket.created))}</Bucket>"
+        f"<Bucket>{tag('Name', bucket.name)}{tag('CreationDate', iso8601(bucket.created))}{place}</Bucket>"
         for bucket in buckets
     )
     return document(
