@@ -25,6 +25,7 @@ from dgproxy.engine.buckets import ensure_bucket
 from dgproxy.engine.policy import Policy
 from dgproxy.http import protocol
 from dgproxy.http.access import AccessKey, Credentials
+from dgproxy.http.pace import Pace
 from dgproxy.http.service import s3_server
 from dgproxy.http.ui import ui_application
 from dgproxy.listen import BACKLOG
@@ -163,7 +164,8 @@ async def _listening(
 
 def _s3(settings: Settings, engine: context.Engine) -> web.Server:
     """The S3 application."""
-    return s3_server(engine, _credentials(settings), for_origins(settings.cors_origins), settings.domain)
+    default_cors, pace = for_origins(settings.cors_origins), Pace(settings.min_upload_rate)
+    return s3_server(engine, _credentials(settings), default_cors, settings.domain, pace)
 
 
 def _credentials(settings: Settings) -> Credentials | None:

@@ -77,6 +77,8 @@ class Settings(BaseModel):
     cache_size_mb: Annotated[_Integer, Field(ge=1)] = 100
     #: MiB of bodies in flight, all workers together.
     transfer_memory_mb: Annotated[_Integer, Field(ge=64)] = 512
+    #: Bytes a second that a body must come at on the average of a minute; 0 is any.
+    min_upload_rate: Annotated[int, BeforeValidator(values.size), Field(ge=0)] = 1024
     data_dir: Annotated[Path, BeforeValidator(values.directory)] = Path("data")
     #: Worker processes.
     workers: Annotated[_Integer, Field(ge=1, le=1024)] = Field(default_factory=_cores)

@@ -178,6 +178,7 @@ def test_no_delta_suffixes(text: str) -> None:
         ("workers", ["0", "-1", "1.5", "two", "1000000"]),
         ("cache_size_mb", ["0", "-5", "x"]),
         ("transfer_memory_mb", ["63", "x"]),
+        ("min_upload_rate", ["-1", "fast"]),
         ("durability", ["Strict", "none"]),
         ("log_level", ["verbose"]),
         ("default_bucket", ["ab", "a" * 64, "Upper", "a_b", "a..b", "-ab", "192.168.0.1", "xn--abc", "a/b"]),

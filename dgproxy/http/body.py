@@ -3,12 +3,14 @@
 
 Promises: framing never reaches the engine; what arrives has exactly the declared length; chunk signatures,
 trailer, Content-MD5, x-amz-content-sha256 and checksums are all compared before anything is committed
-(`verify`); `100 Continue` is sent only when the body is really wanted; who stops sending is cut off. Decoding
-and hashing run on worker threads in batches. How the bytes are stored is the engine's business.
+(`verify`); `100 Continue` is sent only when the body is really wanted; who stops sending, or all but stops
+(`pace`), is cut off. Decoding and hashing run on worker threads in batches. How the bytes are stored is the
+engine's business.
 """
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Final, TypeVar
 
@@ -16,6 +18,7 @@ from aiohttp import HttpVersion11, web
 
 from dgproxy.codec.workers import Workers
 from dgproxy.engine.body import Body, Digests
+from dgproxy.http.pace import LENIENT, Pace, Progress
 from dgproxy.s3 import checksums, integrity
 from dgproxy.s3.chunked import ChunkedDecoder
 from dgproxy.s3.errors import S3Error
@@ -30,8 +33,6 @@ _T = TypeVar("_T")
 _BATCH: Final = 1 << 20
 #: Up to this many bytes the event loop does the work itself: faster than asking a thread.
 _SMALL: Final = 64 << 10
-#: Seconds without a byte before a sender is given up; S3 answers RequestTimeout then.
-_PATIENCE: Final = 60.0
 
 
 class RequestBody(Body):
@@ -45,9 +46,12 @@ class RequestBody(Body):
         workers: Workers,
         signer: ChunkSigner | None,
         keep: checksums.Algorithm | None = None,
+        pace: Pace = LENIENT,
     ) -> None:
         """`keep` is a checksum to compute even where the client promises none. Raises S3Error."""
         self._request = request
+        self._patience = pace.patience
+        self._progress = Progress(pace)
         self._payload = payload
         self._workers = workers
         self._expected = integrity.expect(headers, payload).keeping(keep)
@@ -131,13 +135,17 @@ class RequestBody(Body):
             yield batch
 
     async def _receive(self) -> bytes:
+        began = time.monotonic()
         try:
-            async with asyncio.timeout(_PATIENCE):
-                return await self._request.content.readany()
+            async with asyncio.timeout(self._patience):
+                data = await self._request.content.readany()
         except TimeoutError as error:
             raise S3Error("RequestTimeout") from error
         except (web.RequestPayloadError, OSError) as error:  # OSError: the connection is gone
             raise S3Error("IncompleteBody") from error
+        if data:
+            self._progress.arrived(len(data), time.monotonic() - began)
+        return data
 
     async def _decode(self, batch: list[bytes]) -> list[Buffer]:
         if self._decoder is None and self._hasher is None:

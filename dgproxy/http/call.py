@@ -15,6 +15,7 @@ from dgproxy.engine.manifest import Attributes, Manifest
 from dgproxy.http.access import Credentials
 from dgproxy.http.body import RequestBody
 from dgproxy.http.exchange import Exchange
+from dgproxy.http.pace import Pace
 from dgproxy.s3 import conditions, metadata, payload, tags, target, uri
 from dgproxy.s3.checksums import Algorithm
 from dgproxy.s3.errors import S3Error
@@ -30,7 +31,7 @@ REGION: Final = "us-east-1"
 class Call:
     """A routed request, authenticated unless the server is open or the signature is inside a form.
 
-    `grant` allows it, but for keys that its body names.
+    `grant` allows it, but for keys that its body names. `pace` is what its sender owes.
     """
 
     exchange: Exchange
@@ -39,6 +40,7 @@ class Call:
     credentials: Credentials | None
     authentication: Authentication | None
     grant: Grant
+    pace: Pace
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -69,7 +71,9 @@ class Call:
         signer = None
         if self.authentication is not None and described.framing is not payload.Framing.PLAIN:
             signer = self.authentication.chunk_signer()
-        return RequestBody(self.exchange.request, self.headers, described, self.engine.workers, signer, keep)
+        return RequestBody(
+            self.exchange.request, self.headers, described, self.engine.workers, signer, keep, self.pace
+        )
 
     def object_body(self, keep: Algorithm | None = None) -> RequestBody:
         """The body of an object or part, of a known length within the limits.

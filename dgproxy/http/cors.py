@@ -6,6 +6,7 @@ default where the bucket has none. Which rule allows what is `s3.bucket_cors`'s 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from aiohttp import web
 
@@ -72,10 +73,20 @@ async def preflight(engine: Engine, exchange: Exchange, default: Sequence[Rule])
 
 
 async def _rules(engine: Engine, exchange: Exchange, default: Sequence[Rule]) -> Sequence[Rule]:
-    """The rules of the bucket that a request names, or else the server's."""
+    """The rules of the bucket that a request names, or else the server's.
+
+    Read for each request, so that a change holds at once in every process and on every host: a read of one
+    small record, 0.1 ms on a directory, and only for requests of pages.
+    """
     try:
         bucket = target.bucket_of(exchange.request.raw_path, exchange.headers, domain=exchange.domain)
         document = await bucket_settings.read(engine, bucket, bucket_settings.CORS) if bucket else None
     except (S3Error, BucketNotFound):
         return default  # what is wrong is said by the answer itself
-    return default if document is None else xml.parse_cors(document)
+    return default if document is None else _parsed(document)
+
+
+@lru_cache(maxsize=64)
+def _parsed(document: bytes) -> Sequence[Rule]:
+    """The rules of a stored configuration."""
+    return xml.parse_cors(document)

@@ -22,6 +22,7 @@ from dgproxy.http.access import Credentials
 from dgproxy.http.call import Call
 from dgproxy.http.errors import to_s3
 from dgproxy.http.exchange import Exchange
+from dgproxy.http.pace import LENIENT, Pace
 from dgproxy.http.router import HANDLERS
 from dgproxy.logs import get_logger
 from dgproxy.s3 import acl, claim, routing, target, uri
@@ -42,6 +43,7 @@ class _Site:
     credentials: Credentials | None
     cors: Sequence[Rule]
     domain: str | None
+    pace: Pace
 
 
 def s3_server(
@@ -49,13 +51,14 @@ def s3_server(
     credentials: Credentials | None,
     default_cors: Sequence[Rule] = (),
     domain: str | None = None,
+    pace: Pace = LENIENT,
 ) -> web.Server:
     """The server over an engine; without credentials it is open to whoever reaches it.
 
     `default_cors` holds for buckets without a CORS configuration of their own; `<bucket>.<domain>` as Host
-    names a bucket.
+    names a bucket. Who sends a body more slowly than `pace` is cut off.
     """
-    site = _Site(engine, credentials, default_cors, domain)
+    site = _Site(engine, credentials, default_cors, domain, pace)
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         return await _answer(site, request)
@@ -120,7 +123,7 @@ async def _carry_out(site: _Site, exchange: Exchange) -> web.StreamResponse:
         exchange.asked = asked
         grant.require(asked)
         acl.check_owner(exchange.headers)
-        call = Call(exchange, site.engine, asked, site.credentials, authentication, grant)
+        call = Call(exchange, site.engine, asked, site.credentials, authentication, grant, site.pace)
         return await HANDLERS[asked.operation](call)
     except S3Error as error:
         if error.code == "NotImplemented":

@@ -20,6 +20,7 @@ from dgproxy import app, logs
 from dgproxy.engine import context
 from dgproxy.engine.policy import Policy
 from dgproxy.http.access import Credentials
+from dgproxy.http.pace import LENIENT, Pace
 from dgproxy.http.service import s3_server
 from dgproxy.s3.bucket_cors import Rule
 from dgproxy.storage.backend import Backend
@@ -88,6 +89,7 @@ async def site_over(
     grace: float = 5,
     default_cors: Sequence[Rule] = (),
     domain: str | None = None,
+    pace: Pace = LENIENT,
 ) -> AsyncIterator[Site]:
     """A server over an open backend; at the block's end it stops as on SIGTERM."""
     policy = Policy((".zip",), 0.5, LIMIT)
@@ -107,7 +109,7 @@ async def site_over(
 
         async def serve(started: asyncio.Event) -> None:
             runner = web.ServerRunner(
-                s3_server(engine, credentials, default_cors, domain), shutdown_timeout=grace
+                s3_server(engine, credentials, default_cors, domain, pace), shutdown_timeout=grace
             )
             async with app._listening(runner, [listening]):
                 started.set()

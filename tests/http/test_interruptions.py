@@ -2,6 +2,7 @@
 """Clients that go away, stall or dawdle, damage found under way, and a server that stops."""
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from dgproxy.http import body, protocol
+from dgproxy.http import protocol
+from dgproxy.http.pace import Pace, Progress
+from dgproxy.s3.errors import S3Error
 from dgproxy.storage.filesystem import FilesystemBackend
 from dgproxy.storage.memory import MemoryBackend
 from tests.http.conftest import BUCKET, Site, eventually, site_over
@@ -101,9 +104,8 @@ async def test_a_download_that_is_given_up_is_no_error(files: Site, log: Log) ->
 # -- clients that stall --------------------------------------------------------------------------------------
 
 
-async def test_who_stops_sending_is_told_so(site: Site, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "_PATIENCE", 0.2)
-    async with site.wire() as wire:
+async def test_who_stops_sending_is_told_so(memory: MemoryBackend, log: Log) -> None:
+    async with site_over(memory, pace=Pace(0, patience=0.2)) as site, site.wire() as wire:
         await wire.request(f"PUT /{BUCKET}/k", "Content-Length: 10", body=b"abc")
         answer = await wire.answer()
         assert (answer.status, answer.error()) == (400, "RequestTimeout")
@@ -111,14 +113,47 @@ async def test_who_stops_sending_is_told_so(site: Site, log: Log, monkeypatch: p
     assert not errors(log)
 
 
-async def test_who_sends_slowly_is_not(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "_PATIENCE", 0.5)
-    async with site.wire() as wire:
+async def test_who_sends_slowly_is_not(memory: MemoryBackend, log: Log) -> None:
+    async with site_over(memory, pace=Pace(1, patience=0.5, period=0.2)) as site, site.wire() as wire:
         await wire.request(f"PUT /{BUCKET}/k", "Content-Length: 10")
         for _ in range(10):
             await asyncio.sleep(0.1)
             await wire.send(b"x")
         assert (await wire.answer()).status == 200
+
+
+async def test_who_all_but_stops_is_cut_off(memory: MemoryBackend, log: Log) -> None:
+    """A byte now and then would otherwise hold an upload's memory for ever."""
+    async with site_over(memory, pace=Pace(1000, patience=5, period=0.2)) as site, site.wire() as wire:
+        await wire.request(f"PUT /{BUCKET}/k", "Content-Length: 100000")
+
+        async def dribble() -> None:
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    await wire.send(b"x")
+                    await asyncio.sleep(0.05)
+
+        async with asyncio.TaskGroup() as group:
+            sending = group.create_task(dribble())
+            answer = await wire.answer()
+            sending.cancel()
+        assert (answer.status, answer.error()) == (400, "RequestTimeout")
+        assert b"1000 bytes a second" in answer.body
+        assert await site.code(f"GET /{BUCKET}/k") == (404, "NoSuchKey")
+    assert not errors(log)
+
+
+def test_only_waiting_counts() -> None:
+    progress = Progress(Pace(100, period=10))
+    progress.arrived(1, 10)  # the first period is free
+    for _ in range(20):
+        progress.arrived(1000, 0)  # all of it was there already
+    progress.arrived(1, 10)
+    progress.arrived(500, 5)
+    progress.arrived(500, 5)
+    progress.arrived(999, 9)
+    with pytest.raises(S3Error, match="RequestTimeout"):
+        progress.arrived(0, 1)
 
 
 async def test_who_never_finishes_a_head_is_cut_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
