@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
 from dgproxy.engine.ids import new_id
 from tests.system.artifacts import generate
@@ -129,6 +130,41 @@ def test_gc_removes_nothing_that_requests_are_making(server: Server, s3: S3Clien
     assert run(server, "gc").returncode == 0
     for item in s3.list_objects_v2(Bucket="default").get("Contents", []):
         assert s3.get_object(Bucket="default", Key=item["Key"])["Body"].read()
+
+
+# -- verify ------------------------------------------------------------------------------------------------
+
+
+def test_verify_finds_damage_while_the_server_runs(server: Server, s3: S3Client) -> None:
+    upload_versions(s3, 3)
+    s3.put_object(Bucket="default", Key="other/note.txt", Body=b"n" * 20_000)
+    sound = run(server, "verify", "--data")
+    assert (sound.returncode, sound.stdout) == (0, "4 objects: all sound.\n")
+    (reference,) = (server.data / "buckets/default/deltaspaces/app").glob("*.reference.bin*")
+    whole = reference.read_bytes()
+    reference.write_bytes(whole[:50_000] + b"damage" + whole[50_006:])
+    assert run(server, "verify").returncode == 0
+    damaged = run(server, "verify", "--data", "--json")
+    *found, last = lines(damaged)
+    assert damaged.returncode == 1
+    assert {each["blob"] for each in found} == {f"deltaspaces/app/{reference.name}"}
+    named = {each["key"] for each in found if each["kind"] == "object"}
+    lost = set()
+    for number in range(3):
+        try:
+            s3.get_object(Bucket="default", Key=f"app/v{number}.zip")["Body"].read()
+        except (ClientError, BotoCoreError):
+            lost.add(f"app/v{number}.zip")
+    assert named == lost != set()
+    (about,) = [each for each in found if each["kind"] == "reference"]
+    assert (about["dependents"], about["damaged"]) == (3, len(named))
+    assert last["summary"] == {"objects": 4, "parts": 0, "records": 1, "damaged": len(found), "unknown": 0}
+    assert run(server, "verify", "--data", "default/other/").returncode == 0
+    reference.write_bytes(whole)
+    assert run(server, "verify", "--data").returncode == 0
+
+
+# -- all of them -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
