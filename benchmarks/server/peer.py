@@ -60,6 +60,7 @@ class Seaweed:
                     "-s3",
                     "-volume.max=40",
                     "-master.volumeSizeLimitMB=1000",
+                    "-master.telemetry=false",
                     *options,
                 ],
                 cwd=self.home,

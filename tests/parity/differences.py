@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every difference between our answers and a peer's, and why ours stays as it is.
+
+A line names the peer, the calls and the parts of the answer it is about (patterns as in a shell, several
+with `|`), and what AWS's documentation says: the Amazon S3 API Reference (API), the User Guide (UG), or the
+RFC that they follow. A difference without a line here fails the test: it is our bug, or it gets a line. So
+does a line that no difference needs any more.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+__all__ = ["NAMED", "Named"]
+
+
+@dataclass(frozen=True)
+class Named:
+    """One reason; `calls` and `parts` are patterns."""
+
+    calls: str
+    parts: str
+    why: str
+
+    def covers(self, call: str, part: str) -> bool:
+        """Say whether a difference is this one."""
+        return _matches(self.calls, call) and _matches(self.parts, part)
+
+
+def _matches(patterns: str, text: str) -> bool:
+    # A bracket in a pattern is a bracket here.
+    return any(fnmatchcase(text, each.strip().replace("[", "[[]")) for each in patterns.split("|"))
+
+
+_NAMES = "*/DisplayName | *Owner/ID | *Initiator/ID"
+_MOTO: Final = (
+    Named("bucket: head", "header content-length", "RFC 9110 8.6: what a HEAD leaves out claims nothing"),
+    Named(
+        "bucket: create bad name",
+        "outcome",
+        "UG, Bucket naming rules: no capitals, no _; API errors: InvalidBucketName",
+    ),
+    Named(
+        "bucket: list empty v1 | list: v1*",
+        "Marker | Prefix",
+        "API ListObjects: the response has Marker and Prefix",
+    ),
+    Named(
+        "list: page 2 | list: folders 2",
+        "ContinuationToken",
+        "API ListObjectsV2: if ContinuationToken was sent with the request, it is included in the response",
+    ),
+    Named(
+        "list: v1 page *",
+        "NextMarker",
+        "API ListObjects: returned only if you have the delimiter request parameter specified",
+    ),
+    Named(
+        "list: v1 folders",
+        "NextMarker",
+        "moto makes a token of its own; ours is a name, as in API ListObjects",
+    ),
+    Named(
+        "list: v1 folders",
+        "Contents/* | CommonPrefixes/Prefix",
+        "API ListObjects: all keys rolled up into a common prefix count as one toward max-keys",
+    ),
+    Named(
+        "list: v1 marker folder",
+        "CommonPrefixes/Prefix",
+        "API ListObjects: listing starts after the marker, which NextMarker gives as the last common prefix",
+    ),
+    Named(
+        "list: start-after in prefix",
+        "CommonPrefixes/Prefix | KeyCount",
+        "API ListObjectsV2: StartAfter is a key; list/a/2 comes after it and is rolled up into list/a/",
+    ),
+    Named(
+        "list: max-keys large", "MaxKeys", "API ListObjectsV2: up to 1,000; the response never contains more"
+    ),
+    Named("list: max-keys negative | list: max-keys text", "outcome", "API errors: InvalidArgument"),
+    Named(
+        "list: bad token | list: bad encoding | list: list type 3", "outcome", "API errors: InvalidArgument"
+    ),
+    Named(
+        "bucket: get versioning | bucket: get notification | bucket: get accelerate | object: attributes"
+        " | multipart: list parts*",
+        "root",
+        "API, response syntax of each: the root is another name than moto's, which SDKs don't look at",
+    ),
+    Named(
+        "bucket: get requestPayment",
+        "*",
+        "moto lists the bucket; API GetBucketRequestPayment has a document of its own",
+    ),
+    Named(
+        "bucket: get acl | object: acl", _NAMES, "API Grantee: DisplayName is optional; older clients read it"
+    ),
+    Named(
+        "object: put | object: if *",
+        "header x-amz-tagging-count",
+        "API: a header of GetObject and HeadObject alone",
+    ),
+    Named(
+        "object: if *", "header cache-control", "RFC 9110 15.4.5: a 304 brings the Cache-Control a 200 would"
+    ),
+    Named(
+        "object: if match star | object: if none-match star",
+        "outcome",
+        "RFC 9110 13.1: * is any current representation; API GetObject refers to it",
+    ),
+    Named(
+        "object: if match beats unmodified",
+        "outcome",
+        "API GetObject: If-Match true and If-Unmodified-Since false, then S3 returns 200 OK",
+    ),
+    Named(
+        "object: if none-match beats modified",
+        "outcome",
+        "RFC 9110 13.1.3: a recipient must ignore If-Modified-Since if the request has If-None-Match",
+    ),
+    Named(
+        "object: *md5 | object: wrong crc32 | object: nothing bad was stored | delete: wrong md5",
+        "outcome",
+        "API PutObject: if the digests do not match, Amazon S3 returns an error; BadDigest, InvalidDigest",
+    ),
+    Named(
+        "object: crc32",
+        "header x-amz-checksum-*",
+        "API PutObject, response: the checksum, if it was uploaded with the object",
+    ),
+    Named(
+        "object: too much metadata",
+        "outcome",
+        "UG, Working with object metadata: 2 KB; API errors: MetadataTooLarge",
+    ),
+    Named("object: part number 2", "outcome", "API errors: InvalidPartNumber; moto has no code"),
+    Named(
+        "tags: too many",
+        "outcome",
+        "API errors: InvalidTag, as s3-tests has it. moto says BadRequest, which S3 was seen to answer",
+    ),
+    Named("tags: twice", "outcome", "UG, Categorizing objects using tags: tag keys must be unique"),
+    Named("tags: no xml | delete: no*", "outcome", "API errors: MalformedXML"),
+    Named(
+        "key: put too long",
+        "outcome",
+        "UG, Creating object key names: 1,024 bytes; API errors: KeyTooLongError",
+    ),
+    Named(
+        "copy: * | multipart: part copy",
+        "header etag",
+        "API CopyObject, UploadPartCopy: the ETag is an element, not a header",
+    ),
+    Named(
+        "copy: of nothing | copy: bad directive | copy: if match",
+        "outcome",
+        "API CopyObject; errors: InvalidArgument, PreconditionFailed",
+    ),
+    Named("multipart: part 0", "outcome", "API UploadPart: a positive integer between 1 and 10,000"),
+    Named("multipart: part of none | multipart: complete none", "outcome", "API errors: NoSuchUpload"),
+    Named(
+        "multipart: part copy beyond",
+        "outcome",
+        "API UploadPartCopy: only a range within the source; moto copies what there is",
+    ),
+    Named("multipart: list parts", "Part/*", "follows from the copy beyond the source's end"),
+    Named("multipart: list uploads*", "Prefix", "API ListMultipartUploads: the response has Prefix"),
+    Named("multipart: complete", "Location", "the endpoint is where the server is; moto plays AWS's"),
+    Named(
+        "multipart: get part*",
+        "outcome",
+        "API HeadObject: partNumber is a ranged HEAD; errors: InvalidPartNumber",
+    ),
+    Named(
+        "multipart: complete disordered",
+        "outcome",
+        "API CompleteMultipartUpload: InvalidPartOrder is found before sizes are",
+    ),
+    Named("multipart: complete no xml", "outcome", "API errors: MalformedXML"),
+    Named("odd: post object without form", "outcome", "API errors: RequestIsNotMultiPartContent, 412"),
+    Named("odd: put on service", "outcome", "API errors: MethodNotAllowed"),
+    Named("odd: versionId bad", "outcome", "API errors: InvalidArgument for an id that is none"),
+    Named(
+        "odd: put versioning none | odd: select | odd: restore | odd: torrent",
+        "outcome",
+        "operations we don't have; moto has parts of them",
+    ),
+    Named(
+        "delete: quiet",
+        "Deleted/Key",
+        "API DeleteObjects: in quiet mode the response includes only keys where the delete failed",
+    ),
+    Named("delete: too many", "outcome", "API DeleteObjects: up to 1,000 keys; MalformedXML"),
+)
+
+_SEAWEEDFS: Final = (
+    Named(
+        "*", "header accept-ranges", "API: a header of GetObject and HeadObject; SeaweedFS sends it always"
+    ),
+    Named(
+        "bucket: create again",
+        "outcome",
+        "API CreateBucket: in us-east-1, re-creating a bucket you own returns 200 OK",
+    ),
+    Named(
+        "bucket: head", "header content-*", "RFC 9110 9.3.2: a HEAD may leave out what a GET's body would say"
+    ),
+    Named(
+        "bucket: location",
+        "root | LocationConstraint",
+        "API GetBucketLocation: the root is LocationConstraint",
+    ),
+    Named(
+        "bucket: put in none", "outcome", "API errors: NoSuchBucket; SeaweedFS would create it, and may not"
+    ),
+    Named(
+        "bucket: get acl | object: acl",
+        "*/Type | *Owner/ID | */DisplayName | */ID",
+        "API Grantee: xsi:type is an attribute",
+    ),
+    Named(
+        "bucket: get accelerate", "Status", "API GetBucketAccelerateConfiguration: empty if it was never set"
+    ),
+    Named("bucket: get ownershipControls", "outcome", "API: OwnershipControlsNotFoundError"),
+    Named("bucket: get publicAccessBlock", "outcome", "API: NoSuchPublicAccessBlockConfiguration"),
+    Named(
+        "object: head empty | key: get *",
+        "header content-type",
+        "API PutObject: the default is binary/octet-stream; SeaweedFS looks at the bytes",
+    ),
+    Named(
+        "object: range backwards | object: range nonsense",
+        "outcome",
+        "RFC 9110 14.2: a Range header that is invalid is ignored",
+    ),
+    Named("object: range head", "outcome", "API HeadObject: as GetObject, with Range, without the body"),
+    Named(
+        "object: if *", "header cache-control", "RFC 9110 15.4.5: a 304 brings the Cache-Control a 200 would"
+    ),
+    Named(
+        "object: put if match none",
+        "outcome",
+        "UG, Conditional requests: If-Match where there is no object returns 404 Not Found",
+    ),
+    Named("object: crc32", "header x-amz-checksum-type", "API PutObject, response: x-amz-checksum-type"),
+    Named(
+        "object: too much metadata | object: nothing bad was stored",
+        "outcome",
+        "UG, Working with object metadata: 2 KB; API errors: MetadataTooLarge",
+    ),
+    Named(
+        "object: part number",
+        "header x-amz-mp-parts-count",
+        "API: returned if the object was uploaded as multipart",
+    ),
+    Named("tags: twice", "outcome", "UG, Categorizing objects using tags: tag keys must be unique"),
+    Named(
+        "key: * dots | key: * dots-up", "outcome", "UG, Creating object key names: . and .. are part of a key"
+    ),
+    Named(
+        "key: * long",
+        "outcome",
+        "UG, Creating object key names: 1,024 bytes, whatever is between two slashes",
+    ),
+    Named(
+        "key: get folder | key: get brackets",
+        "body | header content-*",
+        "UG, Organizing objects using folders: a key that ends in / is an object; \\ is no slash",
+    ),
+    Named(
+        "key: list | key: list with delimiter",
+        "Contents/* | CommonPrefixes/Prefix | KeyCount",
+        "SeaweedFS merges //, drops a leading /, and lacks the keys it refused; ours are those that were put",
+    ),
+    Named(
+        "list: start-after in prefix",
+        "CommonPrefixes/Prefix | KeyCount",
+        "API ListObjectsV2: the delimiter is looked for behind the prefix, so list/a/b/ is in list/a/",
+    ),
+    Named(
+        "list: max-keys large", "MaxKeys", "API ListObjectsV2: up to 1,000; the response never contains more"
+    ),
+    Named(
+        "list: bad token | list: bad encoding | list: list type 3", "outcome", "API errors: InvalidArgument"
+    ),
+    Named(
+        "list: v1 page *", "NextMarker", "API ListObjects: only if you have the delimiter request parameter"
+    ),
+    Named("list: versions", "KeyMarker | VersionIdMarker", "API ListObjectVersions: the response has both"),
+    Named("copy: * | multipart: part copy", "ETag", "API CopyObject: ETag is quoted, as everywhere"),
+    Named(
+        "copy: * | multipart: part copy",
+        "header etag",
+        "API CopyObject: the ETag is an element, not a header",
+    ),
+    Named(
+        "multipart: part 0 | multipart: part 10001",
+        "outcome",
+        "API UploadPart: 1 to 10,000; errors: InvalidArgument",
+    ),
+    Named(
+        "multipart: list parts*",
+        "*/ID | */DisplayName | MaxParts | NextPartNumberMarker",
+        "API ListParts: Initiator and Owner, at most 1,000 parts, and where the page ends",
+    ),
+    Named("multipart: list parts", "Part/ETag", "follows from the part copy, whose ETag has no quotes"),
+    Named(
+        "multipart: list uploads*",
+        "*/ID | */DisplayName | */StorageClass | UploadIdMarker | MaxUploads | Delimiter | EncodingType",
+        "API ListMultipartUploads: Initiator and Owner, at most 1,000; what was not sent is not there",
+    ),
+    Named(
+        "multipart: complete missing part", "outcome", "API CompleteMultipartUpload: InvalidPart before sizes"
+    ),
+    Named("multipart: complete nothing", "outcome", "API errors: MalformedXML"),
+    Named("multipart: abort again", "outcome", "API AbortMultipartUpload: NoSuchUpload"),
+    Named("odd: post object without form", "outcome", "API errors: RequestIsNotMultiPartContent, 412"),
+    Named("odd: put on service", "outcome", "SeaweedFS answers 405 without a document"),
+    Named("odd: versionId bad", "outcome", "API errors: InvalidArgument for an id that is none"),
+    Named(
+        "odd: put versioning none | odd: select | odd: restore | odd: torrent",
+        "outcome",
+        "API errors: NotImplemented for what a server doesn't have; torrent is not the object",
+    ),
+    Named("delete: wrong md5", "outcome", "API DeleteObjects: Content-MD5 is verified; BadDigest"),
+    Named("delete: none", "outcome", "API DeleteObjects: Object is required; MalformedXML"),
+    Named("delete: too many", "outcome", "API DeleteObjects: up to 1,000 keys; MalformedXML"),
+    Named(
+        "delete: bucket not empty",
+        "outcome",
+        "API DeleteBucket: all objects must be deleted first; BucketNotEmpty",
+    ),
+)
+
+NAMED: Final[Mapping[str, tuple[Named, ...]]] = {"moto": _MOTO, "seaweedfs": _SEAWEEDFS}
