@@ -23,10 +23,10 @@ from dgproxy.config import Settings, ui_directory
 from dgproxy.engine import context
 from dgproxy.engine.buckets import ensure_bucket
 from dgproxy.engine.policy import Policy
-from dgproxy.http import protocol
+from dgproxy.http import audit, measures, protocol, status
 from dgproxy.http.access import AccessKey, Credentials
 from dgproxy.http.pace import Pace
-from dgproxy.http.service import s3_server
+from dgproxy.http.service import answerer
 from dgproxy.http.ui import ui_application
 from dgproxy.listen import BACKLOG
 from dgproxy.s3.bucket_cors import for_origins
@@ -75,15 +75,24 @@ async def serve(
     """Be one worker process: serve both ports from `ready` until `stop`, then let requests finish."""
     _allow_open_files()
     _use_one_arena()
-    async with engine_of(settings) as engine:
+    async with audit.opened(settings.audit_log) as log, engine_of(settings) as engine:
         await ensure_bucket(engine, settings.default_bucket)
+        answer = answerer(
+            engine,
+            _credentials(settings),
+            for_origins(settings.cors_origins),
+            settings.domain,
+            Pace(settings.min_upload_rate),
+            server=status.Server(_facts(settings), settings.data_dir),
+            audit=log,
+        )
+        ui = ui_application(ui_directory(), answer)
         async with (
             _tls(settings) as secured,
-            _listening(web.ServerRunner(_s3(settings, engine), shutdown_timeout=_DRAIN), sockets, secured),
-            _listening(
-                web.AppRunner(ui_application(ui_directory()), shutdown_timeout=_DRAIN), ui_sockets, secured
-            ),
+            _listening(web.ServerRunner(web.Server(answer), shutdown_timeout=_DRAIN), sockets, secured),
+            _listening(web.AppRunner(ui, shutdown_timeout=_DRAIN), ui_sockets, secured),
         ):
+            measures.serving.set(1)
             ready()
             await stop.wait()
 
@@ -162,10 +171,16 @@ async def _listening(
             raise TimeoutError(f"requests were still under way after {_DRAIN:.0f} seconds and were cut off")
 
 
-def _s3(settings: Settings, engine: context.Engine) -> web.Server:
-    """The S3 application."""
-    default_cors, pace = for_origins(settings.cors_origins), Pace(settings.min_upload_rate)
-    return s3_server(engine, _credentials(settings), default_cors, settings.domain, pace)
+def _facts(settings: Settings) -> dict[str, object]:
+    """What the browser shows of the configuration: nothing secret, no paths."""
+    return {
+        "workers": settings.workers,
+        "durability": settings.durability,
+        "signed": settings.signed,
+        "max_delta_ratio": settings.max_delta_ratio,
+        "max_object_size": settings.max_object_size,
+        "delta_suffixes": settings.delta_suffixes,
+    }
 
 
 def _credentials(settings: Settings) -> Credentials | None:

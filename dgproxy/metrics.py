@@ -20,14 +20,14 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final, Literal
 
-__all__ = ["OTHER", "Counter", "Gauge", "Histogram", "Sample", "join", "read", "share", "started"]
+__all__ = ["OTHER", "Counter", "Family", "Gauge", "Histogram", "Sample", "join", "read", "share", "started"]
 
 #: The label value that stands for every value its family does not list, if it lists this one.
 OTHER: Final = "other"
 
 _Kind = Literal["counter", "gauge", "histogram"]
 
-_families: Final[list["_Family"]] = []
+_families: Final[list["Family"]] = []
 _cells: "array[float] | memoryview[float]" = array("d")
 _rows: "list[memoryview[float]] | None" = None
 _started = time.time()
@@ -46,7 +46,7 @@ class Sample:
         return self.values[0]
 
 
-class _Family:
+class Family:
     """Series of one name; `labels` maps each label to all values it can have."""
 
     kind: _Kind
@@ -79,7 +79,7 @@ class _Family:
         return place
 
 
-class Counter(_Family):
+class Counter(Family):
     """What only grows."""
 
     kind = "counter"
@@ -93,7 +93,7 @@ class Counter(_Family):
         return _cells[self._place(labels)]
 
 
-class Gauge(_Family):
+class Gauge(Family):
     """What goes up and down in each worker; the server's is the sum."""
 
     kind = "gauge"
@@ -112,7 +112,7 @@ class Gauge(_Family):
             _cells[place] = 0.0
 
 
-class Histogram(_Family):
+class Histogram(Family):
     """How often which sizes come: a count for each bucket up to and including its bound, and the sum."""
 
     kind = "histogram"
@@ -129,7 +129,7 @@ class Histogram(_Family):
         _cells[place + self.width - 1] += value
 
 
-def _define(family: _Family, cells: int) -> None:
+def _define(family: Family, cells: int) -> None:
     if not isinstance(_cells, array):
         raise RuntimeError(f"{family.name} is defined after the memory was laid out")  # noqa: TRY004 - no type
     _cells.extend([0.0] * cells)
@@ -141,7 +141,7 @@ def share(workers: int) -> None:
     global _rows, _started  # noqa: PLW0603 - a process has one set of numbers, like one log
     _started = time.time()
     # Rows begin on pages of their own: processes that count don't fight for a cache line.
-    size = -(-len(_cells) * 8 // mmap.PAGESIZE) * mmap.PAGESIZE
+    size = (len(_cells) * 8 // mmap.PAGESIZE + 1) * mmap.PAGESIZE
     memory = memoryview(mmap.mmap(-1, size * workers))
     _rows = [memory[size * each : size * (each + 1)].cast("d") for each in range(workers)]
 
@@ -157,7 +157,7 @@ def join(number: int) -> None:
             family.reset()
 
 
-def read() -> tuple[Sequence[_Family], Sequence[float]]:
+def read() -> tuple[Sequence[Family], Sequence[float]]:
     """Every family, and the cells of all workers added up, for `samples`."""
     if _rows is None:
         return _families, list(_cells)

@@ -84,6 +84,8 @@ class Settings(BaseModel):
     workers: Annotated[_Integer, Field(ge=1, le=1024)] = Field(default_factory=_cores)
     #: strict: acknowledged means on disk; relaxed: the system writes it out in its own time.
     durability: Literal["strict", "relaxed"] = "strict"
+    #: A file for a line about every write and every denial.
+    audit_log: Annotated[Path, BeforeValidator(values.file)] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     s3_endpoint: Annotated[str, Field(min_length=1)] | None = None
     s3_region: Annotated[str, Field(min_length=1)] | None = None

@@ -24,7 +24,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
-from dgproxy import listen, worker
+from dgproxy import listen, metrics, recent, worker
 from dgproxy.config import StartError
 from dgproxy.listen import Ports
 from dgproxy.logs import get_logger
@@ -62,6 +62,8 @@ def run(
     `claim` is entered before the first fork and left after the last worker; `started` is called once all
     workers serve. Returns 0, or 1 when requests had to be cut off. Raises StartError and what `claim` raises.
     """
+    metrics.share(settings.workers)
+    recent.share(settings.workers)
     with claim(), listen.bind(settings.listen_addr, settings.scheme) as ports, _signals() as wake:
         gc.collect()
         gc.freeze()  # what exists now stays in pages that the workers share

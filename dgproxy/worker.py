@@ -21,6 +21,7 @@ from typing import Final, NoReturn
 import structlog
 import uvloop
 
+from dgproxy import metrics, recent
 from dgproxy.config import StartError
 from dgproxy.listen import Ports
 from dgproxy.logs import get_logger
@@ -60,6 +61,8 @@ def live(settings: Settings, serve: Serve, ports: Ports, number: int, supervisor
     try:
         _part_from(supervisor)
         structlog.contextvars.bind_contextvars(worker=number)
+        metrics.join(number)
+        recent.join(number)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             code = runner.run(_serve(settings, serve, ports, lambda said: os.write(pipe, said)))
     except BaseException:  # noqa: BLE001 - the process ends here, and nobody above could report it

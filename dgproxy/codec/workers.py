@@ -8,6 +8,8 @@ belongs on these threads.
 """
 
 import asyncio
+import functools
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -53,6 +55,16 @@ class Workers:
             raise
         finally:
             _calls.add(-1)
+
+    async def timed(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> tuple[T, float]:
+        """`run`, and the seconds that the call itself took."""
+        return await self.run(_timed, functools.partial(call, *args, **kwargs))
+
+
+def _timed(call: Callable[[], T]) -> tuple[T, float]:
+    began = time.perf_counter()
+    result = call()
+    return result, time.perf_counter() - began
 
 
 async def _settled(result: asyncio.Future[T]) -> None:

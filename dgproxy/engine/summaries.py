@@ -17,19 +17,34 @@ _ENTRIES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A listed object: size in bytes, etag without quotes, creation in milliseconds since the epoch."""
+    """A listed object: size in bytes, etag without quotes, creation in milliseconds since the epoch.
+
+    `stored` is the bytes it takes in storage by itself, its manifest and shared references not counted.
+    `references` are the ids of those it can't be read without.
+    """
 
     size: int
     etag: str
     created: int
     checksums: tuple[str, ...]
     checksum_type: str
+    storage: str
+    stored: int
+    references: tuple[str, ...]
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Summary":
         """The summary of a manifest."""
-        algorithms = tuple(sorted(manifest.checksums))
-        return cls(manifest.size, manifest.etag, manifest.created, algorithms, manifest.checksum_type)
+        return cls(
+            size=manifest.size,
+            etag=manifest.etag,
+            created=manifest.created,
+            checksums=tuple(sorted(manifest.checksums)),
+            checksum_type=manifest.checksum_type,
+            storage=manifest.storage,
+            stored=manifest.stored if manifest.inline is None else len(manifest.inline),
+            references=tuple(sorted(reference.id for reference in manifest.references())),
+        )
 
 
 class Summaries:

@@ -15,7 +15,8 @@ from dgproxy.s3 import dates, metadata
 from dgproxy.s3.checksums import Algorithm, Checksum
 
 _XML: Final = "application/xml"
-_STORAGE_TYPE: Final = "x-amz-storage-type"
+#: The header that says how an object is stored: delta or direct.
+STORAGE_TYPE: Final = "x-amz-storage-type"
 
 
 def xml(document: bytes, headers: dict[str, str] | None = None, status: int = 200) -> web.Response:
@@ -32,7 +33,7 @@ def written(manifest: Manifest) -> dict[str, str]:
     """Headers that answer a write: what is stored now."""
     return {
         "ETag": quoted(manifest.etag),
-        _STORAGE_TYPE: manifest.storage,
+        STORAGE_TYPE: manifest.storage,
         **checksum_headers(manifest.checksums),
     }
 
@@ -44,7 +45,7 @@ def described(manifest: Manifest) -> dict[str, str]:
         "ETag": quoted(manifest.etag),
         "Last-Modified": dates.http_date(manifest.created),
         "Accept-Ranges": "bytes",
-        _STORAGE_TYPE: manifest.storage,
+        STORAGE_TYPE: manifest.storage,
         **metadata.response_headers(attributes.headers, attributes.metadata),
         **({"x-amz-tagging-count": str(len(attributes.tags))} if attributes.tags else {}),
     }

@@ -9,14 +9,17 @@ bytes of a body could be taken for the next request. What is done about a reques
 import secrets
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 
-from dgproxy.http import answers
+from dgproxy import recent, timing
+from dgproxy.http import answers, measures
 from dgproxy.http.access import AccessKey
+from dgproxy.http.audit import AuditLog
 from dgproxy.logs import get_logger
-from dgproxy.s3 import cors, operation, xml
+from dgproxy.s3 import cors, dates, operation, xml
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.grants import Grant
 from dgproxy.version import __version__
@@ -27,8 +30,9 @@ _SERVER: Final = f"DeltaGliderProxy/{__version__}"
 
 
 class Exchange:
-    """`asked` is what the request was routed to, None before that.
+    """`asked` is what the request was routed to, None before that; `operation` is what `measures` calls it.
 
+    `sent` counts the bytes of a body that is sent in pieces.
     `headers` are by lower-case name; those that a presigned URL carries are added once it is authenticated.
     `domain` is the base of virtual-hosted style host names, None when there is only path style.
     `cors` are the headers with which the bucket lets a page of another origin read the answer.
@@ -40,11 +44,14 @@ class Exchange:
         self.id: Final = secrets.token_hex(8).upper()
         self.headers = dict(plain_headers(request))
         self.asked: operation.Request | None = None
+        self.operation = measures.UNKNOWN
+        self.sent = 0
         self.cors: Mapping[str, str] = {}
         self._begun = False
         self._code: str | None = None
         self._asker: str | None = None
-        self._started = time.monotonic()
+        self._started = time.perf_counter()
+        self._stages = timing.begin()
 
     @property
     def begun(self) -> bool:
@@ -94,19 +101,51 @@ class Exchange:
         document = xml.render_error(error, resource=self.path, request_id=self.id, host_id=self.id)
         return answers.xml(document, dict(error.headers), error.status)
 
-    def log(self, outcome: int | str) -> None:
-        """Write the request's line; `outcome` is the status, or what kept an answer from being whole."""
-        _log.info(
+    def end(
+        self, outcome: int | str, response: web.StreamResponse | None = None, audit: AuditLog | None = None
+    ) -> None:
+        """Count the request and write its lines; `outcome` is the status, or why there is no whole answer."""
+        seconds = time.perf_counter() - self._started
+        received = self.request.content.total_bytes
+        sent = self.sent
+        if isinstance(response, web.Response) and self.request.method != "HEAD":
+            sent += response.content_length or 0
+        measures.count(self.operation, outcome, self._code, seconds, received, sent)
+        said = {
+            "request": self.id,
+            "operation": self.operation,
+            "method": self.request.method,
+            "path": self.path,
+            **({"bucket": self.asked.bucket, "key": self.asked.key} if self.asked is not None else {}),
+            "status": outcome,
+            **({"code": self._code} if self._code is not None else {}),
+            **({"access_key": self._asker} if self._asker is not None else {}),
+        }
+        moved = {name: count for name, count in (("received", received), ("sent", sent)) if count}
+        stored = None if response is None else response.headers.get(answers.STORAGE_TYPE)
+        milliseconds = {name: round(spent * 1000, 1) for name, spent in self._stages.items()}
+        write = _log.debug if self.operation == measures.STATUS else _log.info
+        write(
             "request",
-            request=self.id,
-            operation="-" if self.asked is None else self.asked.operation.value,
-            method=self.request.method,
-            path=self.path,
-            status=outcome,
-            **({} if self._code is None else {"code": self._code}),
-            **({} if self._asker is None else {"access_key": self._asker}),
-            milliseconds=round((time.monotonic() - self._started) * 1000, 1),
+            **said,
+            **moved,
+            **({"storage": stored} if stored is not None else {}),
+            milliseconds=round(seconds * 1000, 1),
+            **({"stages": milliseconds} if milliseconds else {}),
         )
+        failed = outcome == measures.CUT_OFF or (isinstance(outcome, int) and outcome >= 500)
+        if failed and outcome != HTTPStatus.NOT_IMPLEMENTED:
+            recent.note({"time": time.time(), **said})
+        writes = self.asked is not None and self.asked.operation.writes
+        if audit is not None and (writes or outcome in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}):
+            audit.write(
+                {
+                    "time": dates.iso8601(time.time_ns() // 1_000_000),
+                    "client": self.request.remote,
+                    **said,
+                    **moved,
+                }
+            )
 
 
 def plain_headers(request: web.BaseRequest) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
+from dgproxy import timing
 from dgproxy.engine import delete, get, put
 from dgproxy.engine.commit import Allow, anything, read
 from dgproxy.engine.get import Reading
@@ -133,7 +134,10 @@ async def _send(call: Call, reading: Reading, status: int, headers: dict[str, st
     while data is not None:
         view = memoryview(data)
         for offset in range(0, len(view), _SLICE):
-            await response.write(view[offset : offset + _SLICE])
+            piece = view[offset : offset + _SLICE]
+            with timing.stage("send"):
+                await response.write(piece)
+            call.exchange.sent += len(piece)
         data = await anext(windows, None)
     await response.write_eof()
     return response

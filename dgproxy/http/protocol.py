@@ -86,7 +86,7 @@ class S3Protocol(RequestHandler):
         response = exchange.refusal(error)
         exchange.sign(response)
         response.force_close()
-        exchange.log(error.status)
+        exchange.end(error.status, response)
         return response
 
 

@@ -10,15 +10,16 @@ It is a plain aiohttp `Server`, not an `Application`: routing S3 takes method, p
 together, and an Application answers some requests by itself (`OPTIONS *` with Expect, a key with a line end).
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 
 from dgproxy.engine import buckets
 from dgproxy.engine.context import Engine
-from dgproxy.http import access, cors
+from dgproxy.http import access, cors, measures, status
 from dgproxy.http.access import Credentials
+from dgproxy.http.audit import AuditLog
 from dgproxy.http.call import Call
 from dgproxy.http.errors import to_s3
 from dgproxy.http.exchange import Exchange
@@ -44,6 +45,39 @@ class _Site:
     cors: Sequence[Rule]
     domain: str | None
     pace: Pace
+    server: status.Server
+    audit: AuditLog | None
+
+
+Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def answerer(
+    engine: Engine,
+    credentials: Credentials | None,
+    default_cors: Sequence[Rule] = (),
+    domain: str | None = None,
+    pace: Pace = LENIENT,
+    *,
+    server: status.Server | None = None,
+    audit: AuditLog | None = None,
+) -> Answer:
+    """What answers every request of S3, and the server's own pages under `/_/`.
+
+    Without credentials the server is open to whoever reaches it. `default_cors` holds for buckets without a
+    CORS configuration of their own; `<bucket>.<domain>` as Host names a bucket. Who sends a body more slowly
+    than `pace` is cut off.
+    """
+    site = _Site(engine, credentials, default_cors, domain, pace, server or status.Server(), audit)
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        measures.in_flight.add(1)
+        try:
+            return await _answer(site, request)
+        finally:
+            measures.in_flight.add(-1)
+
+    return answer
 
 
 def s3_server(
@@ -52,29 +86,24 @@ def s3_server(
     default_cors: Sequence[Rule] = (),
     domain: str | None = None,
     pace: Pace = LENIENT,
+    *,
+    server: status.Server | None = None,
+    audit: AuditLog | None = None,
 ) -> web.Server:
-    """The server over an engine; without credentials it is open to whoever reaches it.
-
-    `default_cors` holds for buckets without a CORS configuration of their own; `<bucket>.<domain>` as Host
-    names a bucket. Who sends a body more slowly than `pace` is cut off.
-    """
-    site = _Site(engine, credentials, default_cors, domain, pace)
-
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        return await _answer(site, request)
-
-    return web.Server(answer)
+    """A server of `answerer`'s answers."""
+    return web.Server(answerer(engine, credentials, default_cors, domain, pace, server=server, audit=audit))
 
 
 async def _answer(site: _Site, request: web.BaseRequest) -> web.StreamResponse:
     """Whatever happens inside, an S3 answer comes out."""
     exchange = Exchange(request, site.domain)
-    outcome: int | str = "cut off"
+    outcome: int | str = measures.CUT_OFF
+    response = None
     try:
         response = await _carry_out(site, exchange)
         outcome = response.status
     except ConnectionError:
-        outcome = "client gone"
+        outcome = measures.CLIENT_GONE
         raise
     except Exception as error:  # the last door
         if exchange.begun:
@@ -83,7 +112,7 @@ async def _answer(site: _Site, request: web.BaseRequest) -> web.StreamResponse:
         response = _refuse(exchange, error)
         outcome = response.status
     finally:
-        exchange.log(outcome)
+        exchange.end(outcome, response, site.audit)
     exchange.sign(response)
     return response
 
@@ -111,7 +140,12 @@ async def _carry_out(site: _Site, exchange: Exchange) -> web.StreamResponse:
     if request.version not in {HttpVersion10, HttpVersion11}:
         raise S3Error("BadRequest", "This server speaks HTTP/1.1.")
     if request.method == "OPTIONS":
+        exchange.operation = measures.PREFLIGHT
         return await cors.preflight(site.engine, exchange, site.cors)
+    page = status.page_of(exchange)
+    if page is not None:
+        exchange.operation = measures.STATUS
+        return await _show(site, exchange, page)
     exchange.cors = await cors.allowed(site.engine, exchange, site.cors)
     if site.credentials is not None and not access.is_form(request, exchange.headers, site.domain):
         authentication = access.authenticate(site.credentials, request, site.domain)
@@ -120,7 +154,7 @@ async def _carry_out(site: _Site, exchange: Exchange) -> web.StreamResponse:
     exchange.headers = claim.hoisted_headers(query) | exchange.headers
     try:
         asked = routing.parse(request.method, request.raw_path, exchange.headers, domain=site.domain)
-        exchange.asked = asked
+        exchange.asked, exchange.operation = asked, asked.operation.value
         grant.require(asked)
         acl.check_owner(exchange.headers)
         call = Call(exchange, site.engine, asked, site.credentials, authentication, grant, site.pace)
@@ -129,6 +163,15 @@ async def _carry_out(site: _Site, exchange: Exchange) -> web.StreamResponse:
         if error.code == "NotImplemented":
             await _require_bucket(site.engine, exchange, grant)
         raise
+
+
+async def _show(site: _Site, exchange: Exchange, page: status.Page) -> web.StreamResponse:
+    """Answer with a page of the server's own, to whom it may be shown."""
+    grant = EVERYTHING
+    if page.signed and site.credentials is not None:
+        authentication = access.authenticate(site.credentials, exchange.request, site.domain)
+        grant = exchange.signed_by(site.credentials[authentication.access_key])
+    return await page.answer(status.Question(site.engine, site.server, status.query_of(exchange), grant))
 
 
 async def _require_bucket(engine: Engine, exchange: Exchange, grant: Grant) -> None:

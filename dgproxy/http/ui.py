@@ -10,7 +10,7 @@ Knows nothing about S3, objects or settings; the page finds its endpoint by itse
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -59,19 +59,26 @@ class _Asset:
     cache_control: str
 
 
+#: What begins like this is the server's own on both ports.
+_STATUS: Final = "/_/"
+
+Answer = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
 _ASSETS: Final = web.AppKey[Mapping[str, _Asset]]("assets")
 
 
-def ui_application(ui_dir: Path) -> web.Application:
+def ui_application(ui_dir: Path, status: Answer) -> web.Application:
     """Serve what `make ui` put into `ui_dir`, or, when there is no index.html, a page that says what to do.
 
-    Its start-up raises OSError when a file is there and can't be read.
+    `status` answers what is asked under `/_/`. Start-up raises OSError when a file can't be read.
     """
 
     async def load(application: web.Application) -> None:
         application[_ASSETS] = await asyncio.to_thread(_load, ui_dir)
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.raw_path.startswith(_STATUS):
+            return await status(request)
         response = _answer(request.app[_ASSETS], request)
         response.headers.update(_security_headers(request.host, request.scheme))
         return response

@@ -5,7 +5,7 @@ from dgproxy.engine.summaries import Summaries, Summary
 
 
 def summary(size: int) -> Summary:
-    return Summary(size, "etag", 1, (), "FULL_OBJECT")
+    return Summary(size, "etag", 1, (), "FULL_OBJECT", "direct", size, ())
 
 
 def test_only_the_same_stamp_is_known() -> None:

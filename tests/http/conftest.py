@@ -19,7 +19,9 @@ from aiohttp import web
 from dgproxy import app, logs
 from dgproxy.engine import context
 from dgproxy.engine.policy import Policy
+from dgproxy.http import status
 from dgproxy.http.access import Credentials
+from dgproxy.http.audit import AuditLog
 from dgproxy.http.pace import LENIENT, Pace
 from dgproxy.http.service import s3_server
 from dgproxy.s3.bucket_cors import Rule
@@ -90,6 +92,8 @@ async def site_over(
     default_cors: Sequence[Rule] = (),
     domain: str | None = None,
     pace: Pace = LENIENT,
+    server: status.Server | None = None,
+    audit: AuditLog | None = None,
 ) -> AsyncIterator[Site]:
     """A server over an open backend; at the block's end it stops as on SIGTERM."""
     policy = Policy((".zip",), 0.5, LIMIT)
@@ -109,7 +113,8 @@ async def site_over(
 
         async def serve(started: asyncio.Event) -> None:
             runner = web.ServerRunner(
-                s3_server(engine, credentials, default_cors, domain, pace), shutdown_timeout=grace
+                s3_server(engine, credentials, default_cors, domain, pace, server=server, audit=audit),
+                shutdown_timeout=grace,
             )
             async with app._listening(runner, [listening]):
                 started.set()

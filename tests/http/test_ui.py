@@ -31,9 +31,14 @@ def ui_dir(tmp_path: Path) -> Path:
     return built
 
 
+async def no_status(request: web.BaseRequest) -> web.StreamResponse:
+    """What is asked under /_/ is not the page's."""
+    return web.Response(text=f"status of {request.path}")
+
+
 @pytest.fixture
 async def client(ui_dir: Path, aiohttp_client: Start) -> Client:
-    return await aiohttp_client(ui_application(ui_dir))
+    return await aiohttp_client(ui_application(ui_dir, no_status))
 
 
 @pytest.mark.parametrize("path", ["/", "/index.html"])
@@ -143,9 +148,14 @@ async def test_a_host_that_is_none_is_400_and_not_in_the_policy(client: Client, 
 
 
 async def test_without_a_build_the_page_says_how_to_build(tmp_path: Path, aiohttp_client: Start) -> None:
-    client = await aiohttp_client(ui_application(tmp_path / "ui-dist"))
+    client = await aiohttp_client(ui_application(tmp_path / "ui-dist", no_status))
     answer = await client.get("/")
     assert answer.status == 200
     assert "make ui" in await answer.text()
     assert answer.headers["Cache-Control"] == "no-cache"
     assert (await client.get("/assets/index-abc.js")).status == 404
+
+
+async def test_what_is_under_the_status_prefix_is_the_servers(client: Client) -> None:
+    assert await (await client.get("/_/ready?x")).text() == "status of /_/ready"
+    assert (await client.get("/_")).status == 404
