@@ -94,6 +94,17 @@ fuzz: .venv/.tools  ## Fuzz the codec with libFuzzer (clang), one target after t
 	        build/fuzz/corpus/$$target build/fuzz/seeds/$$target
 	done
 
+FUZZ_S3 := authenticate chunked documents form headers policy route text
+
+.PHONY: fuzz-s3
+fuzz-s3: .venv/.fuzz  ## Fuzz the S3 protocol with atheris, one target after the other; FUZZ_SECONDS=600 for each.
+	@for target in $(FUZZ_S3); do
+	    mkdir -p build/fuzz-s3/corpus/$$target build/fuzz-s3/found
+	    $(VENV)/python -m tests.fuzz $$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
+	        -print_final_stats=1 -artifact_prefix=build/fuzz-s3/found/$$target- \
+	        build/fuzz-s3/corpus/$$target tests/fuzz/corpus/$$target
+	done
+
 .PHONY: ui
 ui:  ## Build the browser UI into ui-dist.
 ifeq ($(NPM),)
@@ -138,6 +149,10 @@ clean:  ## Remove everything that was made here; the data directory stays.
 .venv/.tools: .venv/.package
 	@echo "Installing the tools for tests and lint"
 	$(PIP) install --constraint constraints.txt --group test --group lint
+	touch $@
+
+.venv/.fuzz: .venv/.tools
+	@$(PIP) install --constraint constraints.txt --group fuzz
 	touch $@
 
 # The clients that the tests drive, and the servers ours is compared with, in environments of their own: they pin
