@@ -32,6 +32,7 @@ from dgproxy.listen import BACKLOG
 from dgproxy.s3.bucket_cors import for_origins
 from dgproxy.s3.grants import Grant
 from dgproxy.storage import filesystem
+from dgproxy.storage.cache import FileCache
 
 _MIB: Final = 1 << 20
 
@@ -105,12 +106,16 @@ async def engine_of(settings: Settings) -> AsyncIterator[context.Engine]:
         settings.max_delta_ratio,
         settings.max_object_size,
         Form[settings.delta_form.upper()],
+        settings.compression,
+        settings.max_references,
     )
     async with (
         filesystem.FilesystemBackend.open(settings.data_dir, settings.durability, _IO_THREADS) as backend,
+        FileCache.open(settings.cache_dir or settings.data_dir / "cache", settings.cache_dir_size) as cache,
         context.running(
             backend,
             policy,
+            cache,
             threads=len(os.sched_getaffinity(0)),
             index_memory=settings.cache_size_mb * _MIB // settings.workers,
             largest_index=settings.cache_size_mb * _MIB,

@@ -73,8 +73,16 @@ class Settings(BaseModel):
         ".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".jar", ".war", ".ear", ".rar", ".7z",
         ".dmg", ".iso", ".sql", ".dump", ".bak", ".backup",
     )  # fmt: skip
+    #: Whether what is stored whole, references included, is compressed where that pays.
+    compression: Annotated[bool, BeforeValidator(values.boolean)] = True
+    #: References that a deltaspace offers to new objects at most.
+    max_references: Annotated[_Integer, Field(ge=1, le=64)] = 4
     #: MiB of idle reference indexes, all workers together.
     cache_size_mb: Annotated[_Integer, Field(ge=1)] = 100
+    #: Where compressed references are unpacked; None is `cache` in the data directory.
+    cache_dir: Annotated[Path, BeforeValidator(values.directory)] | None = None
+    #: Bytes that are kept there.
+    cache_dir_size: Annotated[int, BeforeValidator(values.size), Field(ge=1 << 20)] = 10 << 30
     #: MiB of bodies in flight, all workers together.
     transfer_memory_mb: Annotated[_Integer, Field(ge=64)] = 512
     #: Bytes a second that a body must come at on the average of a minute; 0 is any.

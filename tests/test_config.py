@@ -171,6 +171,9 @@ def test_no_delta_suffixes(text: str) -> None:
     ("name", "wrong"),
     [
         ("delta_form", ["zstd", "Plain", "vcdiff", "1"]),
+        ("compression", ["on", "1", "yes", "zstd"]),
+        ("max_references", ["0", "65", "four"]),
+        ("cache_dir_size", ["1000", "ten", "-1"]),
         ("max_delta_ratio", ["-0.1", "1.01", "nan", "inf", "half"]),
         ("domain", ["s3.example.com:9000", ".example.com", "a..b", "x" * 64, "a b", "*.example.com"]),
         ("cors_origins", ["a.test", "https://*.*.test", "https://a.test/x", "ftp://a"]),

@@ -23,7 +23,7 @@ def test_example_file_has_every_setting_at_its_default() -> None:
     assert every.keys() == Settings.model_fields.keys() - later
     del every["audit_log"]  # there is none
     # What has no default, or depends on the machine, is shown by example.
-    by_example = {"access_key_id", "secret_access_key", "keys", "tls_cert", "tls_key", "domain"}
+    by_example = {"access_key_id", "secret_access_key", "keys", "tls_cert", "tls_key", "domain", "cache_dir"}
     for name in every.keys() - by_example - {"max_object_size", "workers"}:
         assert getattr(Settings.model_validate({name: every[name]}), name) == getattr(Settings(), name), name
 

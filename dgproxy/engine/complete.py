@@ -144,9 +144,14 @@ async def _commit(engine: Engine, bucket: str, manifest: Manifest, allow: Allow)
         raise ObjectTooLarge(f"the parts add up to {manifest.size} bytes, more than is allowed here")
     await check(engine, bucket, manifest.key, allow)
     await _require_blobs(engine, bucket, manifest)
-    eligible = engine.policy.eligible(manifest.key)
     offered = await deltaspace.offered(engine.backend, bucket, keys.space_of(manifest.key))
-    if worth_taking_again(manifest.extents, manifest.size, eligible=eligible, offered=len(offered)):
+    if worth_taking_again(
+        manifest.extents,
+        manifest.size,
+        eligible=engine.policy.eligible(manifest.key),
+        offered=len(offered),
+        may_offer=engine.policy.max_references,
+    ):
         return await _commit_again(engine, bucket, manifest, allow, fits_none=bool(offered))
     await commit(engine, bucket, manifest, allow)
     return manifest

@@ -17,6 +17,7 @@ from dgproxy.engine.policy import Policy
 from dgproxy.engine.references import References
 from dgproxy.engine.summaries import Summaries
 from dgproxy.storage.backend import Backend
+from dgproxy.storage.cache import FileCache
 
 
 def wall_clock_ms() -> int:
@@ -45,6 +46,7 @@ class Engine:
 async def running(
     backend: Backend,
     policy: Policy,
+    cache: FileCache,
     *,
     threads: int,
     index_memory: int,
@@ -52,9 +54,9 @@ async def running(
     transfer_memory: int,
     now: Callable[[], int] = wall_clock_ms,
 ) -> AsyncIterator[Engine]:
-    """An engine over an open backend for the block; memory limits in bytes, for this process."""
+    """An engine over an open backend and cache for the block; memory limits in bytes, for this process."""
     async with Workers(threads) as workers:
-        references = References(backend, workers, index_memory, largest_index)
+        references = References(backend, workers, cache, index_memory, largest_index)
         try:
             yield Engine(backend, workers, references, Summaries(), Budget(transfer_memory), policy, now)
         finally:

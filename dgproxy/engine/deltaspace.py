@@ -19,7 +19,6 @@ import structlog
 from dgproxy.engine import keys, record
 from dgproxy.engine.errors import Contended, ObjectDamaged
 from dgproxy.engine.manifest import Reference
-from dgproxy.engine.policy import OFFERED_REFERENCES
 from dgproxy.storage.backend import ABSENT, Backend, RecordNotFound, VersionConflict
 
 _log = structlog.get_logger(__name__)
@@ -66,11 +65,11 @@ async def offered(backend: Backend, bucket: str, space: str) -> tuple[Reference,
     return state.references
 
 
-async def offer(backend: Backend, bucket: str, space: str, reference: Reference) -> None:
-    """Add a stored, pinned reference to the list, if there is room."""
+async def offer(backend: Backend, bucket: str, space: str, reference: Reference, most: int) -> None:
+    """Add a stored, pinned reference to the list, if it has fewer than `most`."""
 
     def add(state: _State) -> _State:
-        if len(state.references) >= OFFERED_REFERENCES:
+        if len(state.references) >= most:
             return state
         return _State((*state.references, reference), state.idle)
 

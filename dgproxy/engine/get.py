@@ -17,7 +17,7 @@ from dgproxy.engine.codecs import Coding, coding
 from dgproxy.engine.commit import read
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import Contended, ObjectDamaged
-from dgproxy.engine.manifest import Extent, Manifest, Window
+from dgproxy.engine.manifest import Extent, Manifest, Reference, Window
 from dgproxy.engine.policy import memory_for
 from dgproxy.storage.backend import BlobReader, Buffer, Damaged, RecordNotFound
 
@@ -44,6 +44,7 @@ class _Piece:
     cut: _Cut
     blob: BlobReader
     coding: Coding
+    reference: Reference | None
     source: memoryview | None
 
 
@@ -53,6 +54,7 @@ class Reading:
     def __init__(
         self,
         engine: Engine,
+        bucket: str,
         manifest: Manifest,
         start: int,
         stop: int,
@@ -63,6 +65,7 @@ class Reading:
         self.start = start
         self.stop = stop
         self._engine = engine
+        self._bucket = bucket
         self._pieces = pieces
         self._ahead = ahead
 
@@ -83,13 +86,24 @@ class Reading:
         window = piece.cut.window
         try:
             stored = await piece.blob.read(window.offset, window.stored)
-            data = await self._engine.workers.run(_checked, stored, piece)
+            try:
+                data = await self._engine.workers.run(_checked, stored, piece, piece.source)
+            except (CodecError, _Mismatch):
+                data = await self._decode_afresh(stored, piece)
         except (CodecError, Damaged, _Mismatch) as error:
             raise ObjectDamaged(
                 f"{self.manifest.key} (generation {self.manifest.generation}): its stored bytes are damaged; "
                 "restore the object or its reference from a backup"
             ) from error
         return memoryview(data)[piece.cut.start : piece.cut.stop]
+
+    async def _decode_afresh(self, stored: bytes, piece: _Piece) -> Buffer:
+        """Once more with the reference as it is in storage: what went bad may be a copy of it."""
+        references = self._engine.references
+        if piece.reference is None or not await references.forget(self._bucket, piece.reference):
+            raise _Mismatch("no copies are involved")
+        async with references.mapped(self._bucket, piece.reference) as source:
+            return await self._engine.workers.run(_checked, stored, piece, source)
 
 
 @asynccontextmanager
@@ -151,7 +165,7 @@ async def open_manifest(
         ]
         ahead = await attempt.enter_async_context(Ahead[memoryview]())
         await stack.enter_async_context(attempt.pop_all())
-    return Reading(engine, manifest, start, stop, pieces, ahead)
+    return Reading(engine, bucket, manifest, start, stop, pieces, ahead)
 
 
 def _wanted(manifest: Manifest, start: int, stop: int) -> list[tuple[Extent, list[_Cut]]]:
@@ -181,22 +195,22 @@ async def _open_extent(
 ) -> list[_Piece]:
     """Open what these windows of an extent need."""
     blob = await stack.enter_async_context(engine.backend.open_blob(bucket, extent.blob))
-    source = None
     codec = coding(extent.codec)
-    if codec.is_delta:
-        if extent.reference is None:
-            raise ObjectDamaged(f"{bucket}/{extent.blob}: a delta without a reference in its manifest")
-        source = await stack.enter_async_context(engine.references.mapped(bucket, extent.reference))
-    return [_Piece(cut, blob, codec, source) for cut in cuts]
+    if not codec.is_delta:
+        return [_Piece(cut, blob, codec, None, None) for cut in cuts]
+    if extent.reference is None:
+        raise ObjectDamaged(f"{bucket}/{extent.blob}: a delta without a reference in its manifest")
+    source = await stack.enter_async_context(engine.references.mapped(bucket, extent.reference))
+    return [_Piece(cut, blob, codec, extent.reference, source) for cut in cuts]
 
 
 class _Mismatch(Exception):
     """A window's bytes are not those that were stored."""
 
 
-def _checked(stored: bytes, piece: _Piece) -> Buffer:
+def _checked(stored: bytes, piece: _Piece, source: memoryview | None) -> Buffer:
     window = piece.cut.window
-    data = piece.coding.decode(stored, window.length, piece.source)
+    data = piece.coding.decode(stored, window.length, source)
     if len(data) != window.length or hashlib.sha256(data).digest() != window.sha256:
         raise _Mismatch("a window does not match its SHA-256")
     return data

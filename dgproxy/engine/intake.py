@@ -7,25 +7,21 @@ says `keep`; leaving the block without that removes it, whatever the reason. No 
 here: what arrived becomes an object in `engine.commit`.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-import structlog
-
-from dgproxy.codec.delta import SourceIndex
+from dgproxy.codec import frames
 from dgproxy.engine import deltaspace, keys, measures
 from dgproxy.engine.ahead import Ahead
 from dgproxy.engine.body import Body, Digests
+from dgproxy.engine.choice import Choice, Chosen
 from dgproxy.engine.commit import discard_blobs
 from dgproxy.engine.context import Engine
-from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.incoming import Incoming
-from dgproxy.engine.manifest import Extent, Reference
-from dgproxy.engine.policy import INLINE_LIMIT, OFFERED_REFERENCES, memory_for
+from dgproxy.engine.manifest import Extent
+from dgproxy.engine.policy import INLINE_LIMIT, memory_for
 from dgproxy.engine.staging import Staging
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,38 +50,57 @@ class _Arrival:
     incoming: Incoming
     first: memoryview
 
-    def staging(self, *, founds: bool) -> Staging:
-        return Staging(self.engine, self.bucket, self.key, self.body.size, founds=founds)
+    async def staging(self, *, founds: bool) -> Staging:
+        """Where it will be staged; whether it compresses is asked of its first window."""
+        share = 1.0
+        if self.engine.policy.compression and self.first:
+            share = await self.engine.workers.run(frames.share, self.first)
+        whole = self.engine.policy.whole_coding(share)
+        return Staging(self.engine, self.bucket, self.key, self.body.size, whole, founds=founds)
 
-    async def taken(self, staging: Staging, chosen: tuple[Reference, SourceIndex] | None) -> Taken:
-        """Store the body against the chosen reference, or whole, and ask its sender whether it is right."""
+    async def taken(
+        self, staging: Staging, choice: Choice | None = None, chosen: Chosen | None = None
+    ) -> Taken:
+        """Store the body and ask its sender whether it is right.
+
+        It is stored against the `chosen` reference, or whole until `choice` finds that a window fits one.
+        """
         if chosen is None:
             await staging.begin_whole()
         else:
             await staging.begin_delta(*chosen)
-        digests = await self._store(staging)
+        digests = await self._store(staging, choice)
         checksums = self.body.verify(digests)
         extent, pins = await staging.finish(digests.sha256.hex())
         return Taken(digests, checksums, staging.keep, extent=extent, pins=pins)
 
-    async def _store(self, staging: Staging) -> Digests:
+    async def _store(self, staging: Staging, choice: Choice | None) -> Digests:
         """Send every window through: one in work while the next one fills."""
         async with Ahead[None]() as work:
-            window = self.first
+            window, number = self.first, 0
             while window:
                 if work.started:
                     await work.result()
-                work.start(self._work(staging, window))
-                window = await self.incoming.window()
+                work.start(self._work(staging, choice, window, number))
+                window, number = await self.incoming.window(), number + 1
             if work.started:
                 await work.result()
         return self.incoming.digests()
 
-    async def _work(self, staging: Staging, window: memoryview) -> None:
+    async def _work(self, staging: Staging, choice: Choice | None, window: memoryview, number: int) -> None:
         async with Ahead[None]() as digest:
             digest.start(self.engine.workers.run(self.incoming.digest, window))
+            if choice is not None and number and not staging.is_delta:
+                await self._look_again(staging, choice, window, number)
             await staging.add(window)
             await digest.result()
+
+    async def _look_again(self, staging: Staging, choice: Choice, window: memoryview, number: int) -> None:
+        """A body whose start is like no reference may go on like one."""
+        if self.engine.policy.looks_again(number, staging.size, self.body.size):
+            chosen = await choice.of(window, staging.length)
+            if chosen is not None:
+                await staging.turn_delta(*chosen)
 
 
 @asynccontextmanager
@@ -141,7 +156,8 @@ async def _blob(arrival: _Arrival, *, whole_object: bool, fits_none: bool) -> As
             if engine.policy.eligible(arrival.key):
                 storing = _eligible(arrival, stack, in_use, whole_object=whole_object, fits_none=fits_none)
             else:
-                storing = arrival.taken(await stack.enter_async_context(arrival.staging(founds=False)), None)
+                staging = await stack.enter_async_context(await arrival.staging(founds=False))
+                storing = arrival.taken(staging)
             yield await storing
     finally:
         # While the deltaspace's lock was held here, others may have had to leave references behind.
@@ -155,35 +171,10 @@ async def _eligible(
 
     So neither the first upload nor any other decides about all that follow. `in_use` receives the reference.
     """
-    offered = await deltaspace.offered(arrival.engine.backend, arrival.bucket, keys.space_of(arrival.key))
-    chosen = None if fits_none else await _choose(arrival, stack, offered)
-    if chosen is not None:
-        in_use.append(chosen[0].id)
-    founds = whole_object and (chosen is None or len(offered) < OFFERED_REFERENCES)
-    staging = await stack.enter_async_context(arrival.staging(founds=founds))
-    return await arrival.taken(staging, chosen)
-
-
-async def _choose(
-    arrival: _Arrival, stack: AsyncExitStack, offered: Sequence[Reference]
-) -> tuple[Reference, SourceIndex] | None:
-    """The offered reference most like the first window, leased until the stack unwinds.
-
-    A damaged or missing one is taken off the list, so that the next upload starts a sound one.
-    """
-    engine, bucket = arrival.engine, arrival.bucket
-    best: Reference | None = None
-    most = -1.0
-    for reference in offered:
-        try:
-            async with engine.references.indexed(bucket, reference) as index:
-                similarity = await engine.workers.run(index.similarity, arrival.first)
-        except ObjectDamaged as error:
-            _log.error("reference damaged; no longer offered", bucket=bucket, error=str(error))
-            await deltaspace.withdraw(engine.backend, bucket, keys.space_of(arrival.key), reference.id)
-            continue
-        if similarity > most:
-            best, most = reference, similarity
-    if best is None:
-        return None
-    return best, await stack.enter_async_context(engine.references.indexed(bucket, best))
+    engine, space = arrival.engine, keys.space_of(arrival.key)
+    offered = list(await deltaspace.offered(engine.backend, arrival.bucket, space))
+    choice = None if fits_none else Choice(engine, arrival.bucket, arrival.key, offered, stack, in_use)
+    chosen = None if choice is None else await choice.of(arrival.first, 0)
+    founds = whole_object and len(offered) < engine.policy.max_references
+    staging = await stack.enter_async_context(await arrival.staging(founds=founds))
+    return await arrival.taken(staging, choice, chosen)

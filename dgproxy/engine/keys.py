@@ -33,7 +33,8 @@ def space_of(key: str) -> str:
     return key[: key.rfind("/") + 1]
 
 
-def _readable(key: str) -> str:
+def readable(key: str) -> str:
+    """The piece of an object's name that stands in the names of its blobs."""
     return _UNREADABLE.sub("_", key.rsplit("/", 1)[-1])[-_NAME_LENGTH:]
 
 
@@ -59,17 +60,17 @@ def users_of(space: str, reference_id: str) -> str:
 
 def pin(key: str, reference_id: str, blob_id: str) -> str:
     """The empty blob that keeps a reference for an object whose bytes it is."""
-    return f"{users_of(space_of(key), reference_id)}{blob_id}-{_readable(key)}.pin"
+    return f"{users_of(space_of(key), reference_id)}{blob_id}-{readable(key)}.pin"
 
 
 def delta(key: str, reference_id: str, blob_id: str, suffix: str) -> str:
     """A delta's blob; `suffix` is its codec's."""
-    return f"{users_of(space_of(key), reference_id)}{blob_id}-{_readable(key)}{suffix}"
+    return f"{users_of(space_of(key), reference_id)}{blob_id}-{readable(key)}{suffix}"
 
 
 def whole(key: str, blob_id: str, suffix: str) -> str:
     """The blob of bytes stored whole for one object; `suffix` is its codec's."""
-    return f"{_SPACES}{space_of(key)}{blob_id}-{_readable(key)}{suffix}"
+    return f"{_SPACES}{space_of(key)}{blob_id}-{readable(key)}{suffix}"
 
 
 def setting(name: str) -> str:

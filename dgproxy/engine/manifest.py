@@ -20,13 +20,26 @@ WINDOW: Final = 4 << 20
 Codec = Literal["raw", "zstd", "vcdiff", "vcdiff-zstd", "residual-zstd"]
 
 
-class Reference(msgspec.Struct, frozen=True):
-    """Bytes stored whole that deltas copy from: its id, blob key, length in bytes and SHA-256 (hex)."""
+class Reference(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Bytes that deltas copy from: id, blob, and the length in bytes and SHA-256 (hex) of these bytes.
+
+    The blob has `stored` bytes in `codec`, which is never that of a delta. `name` is a readable piece of the
+    name of the object that brought the bytes.
+    """
 
     id: str
     blob: str
     length: int
     sha256: str
+    codec: Codec = "raw"
+    #: 0 in what older versions wrote: then it is `length`.
+    stored: int = 0
+    name: str = ""
+
+    @property
+    def cost(self) -> int:
+        """Bytes of its blob."""
+        return self.stored or self.length
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True):

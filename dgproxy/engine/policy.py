@@ -5,29 +5,46 @@ Whoever acts on a decision (`engine.intake`, `engine.complete`) asks here; a rul
 something that stands anywhere else is in the wrong place.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Literal
 
 from dgproxy.codec.forms import Form
-from dgproxy.engine.codecs import Coding, coding, delta_in
-from dgproxy.engine.manifest import WINDOW, Extent
+from dgproxy.engine.codecs import RAW, ZSTD, Coding, coding, delta_in
+from dgproxy.engine.manifest import WINDOW, Extent, Reference
 
 #: Objects up to this many bytes live inside their manifest: one write, one read, two or three disk blocks.
 INLINE_LIMIT = 8 << 10
 
-#: References a deltaspace offers at most; what a lost race adds beyond is used by its object, not offered.
-OFFERED_REFERENCES = 4
-
 #: Bytes of a multipart object that Complete will copy into a reference: about half a minute, half of the
 #: minute after which aws-cli and boto3 give up on an answer (botocore's default read_timeout).
 REFERENCE_LIMIT = 8 << 30
+
+#: Share of a window that a delta must promise to save to be tried: less never gives a delta that is kept.
+FITS = 0.1
+
+#: The same for a body that is being stored whole, because what was stored must be read and encoded then.
+FITS_LATER = 0.3
+
+#: References whose promises differ by less are equals: about what a sample errs by.
+EQUAL = 0.03
+
+#: Places of the first window that are looked up in each reference, and of later ones.
+PLACES = 240
+PLACES_LATER = 60
+
+#: What compresses to less than this share of its size is stored compressed; zip archives have 0.98 and more.
+COMPRESSIBLE = 0.9
 
 #: S3's limits on a PUT or part, an object, and the smallest part but the last (Amazon S3 User Guide,
 #: "Amazon S3 multipart upload limits").
 MAX_PUT = 5 << 30
 MAX_OBJECT = 5 << 40
 MIN_PART = 5 << 20
+
+_DIGITS = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +59,10 @@ class Policy:
     max_object_size: int | None = None
     #: What deltas are stored in.
     delta_form: Form = Form.RESIDUAL
+    #: Whether what is stored whole is compressed where that pays.
+    compression: bool = True
+    #: References a deltaspace offers at most; what a lost race adds beyond is its object's, and not offered.
+    max_references: int = 4
 
     def eligible(self, key: str) -> bool:
         """Whether an object of this name takes part in its deltaspace."""
@@ -54,6 +75,18 @@ class Policy:
     def hopeless(self, delta_size: int, declared_size: int | None) -> bool:
         """Whether a delta under way can't be kept any more, even if all that follows cost nothing."""
         return declared_size is not None and not self.keeps_delta(delta_size, declared_size)
+
+    def whole_coding(self, share: float) -> Coding:
+        """The codec of what is stored without a reference, when its start compresses to `share` of it."""
+        return ZSTD if self.compression and share < COMPRESSIBLE else RAW
+
+    def looks_again(self, number: int, stored: int, declared_size: int | None) -> bool:
+        """Whether to look for a reference anew at window `number`, with `stored` bytes stored whole so far.
+
+        At windows 1, 3, 7 and so on, so that what is stored a second time is never more than half; and not
+        when that would be too much already.
+        """
+        return number & (number + 1) == 0 and not self.hopeless(stored, declared_size)
 
     @property
     def delta_coding(self) -> Coding:
@@ -81,13 +114,34 @@ def storage_type(extents: Iterable[Extent]) -> Literal["delta", "direct"]:
     return "delta" if any(coding(extent.codec).is_delta for extent in extents) else "direct"
 
 
-def worth_taking_again(extents: Iterable[Extent], size: int, *, eligible: bool, offered: int) -> bool:
+def closest(promised: Sequence[tuple[Reference, float]], name: str, least: float) -> Reference | None:
+    """The reference that promises to save most, if that is `least`; the name decides among equals.
+
+    Names are compared without their digits, which are the version; the newest of those alike is taken.
+    """
+    most = max((saving for _, saving in promised), default=0.0)
+    if most < least:
+        return None
+    equals = [reference for reference, saving in promised if saving > most - EQUAL]
+    if len(equals) == 1:
+        return equals[0]
+    return max(equals, key=lambda reference: (_alike(reference.name, name), reference.id))
+
+
+def _alike(one: str, other: str) -> float:
+    """How much of two names is the same, 0 to 1."""
+    return SequenceMatcher(None, _DIGITS.sub("", one), _DIGITS.sub("", other), autojunk=False).ratio()
+
+
+def worth_taking_again(
+    extents: Iterable[Extent], size: int, *, eligible: bool, offered: int, may_offer: int
+) -> bool:
     """Whether a completed upload's bytes should be taken in again as one body.
 
     A tiny one then lives in its manifest. One of an eligible name of which no part fitted a reference becomes
-    one itself, while its deltaspace offers fewer than it may.
+    one itself, while its deltaspace offers fewer than `may_offer`.
     """
     if size <= INLINE_LIMIT:
         return True
-    may_be_offered = eligible and size <= REFERENCE_LIMIT and offered < OFFERED_REFERENCES
+    may_be_offered = eligible and size <= REFERENCE_LIMIT and offered < may_offer
     return may_be_offered and storage_type(extents) == "direct"

@@ -66,7 +66,8 @@ async def commit_taken(
     taken.keep()
     if taken.pins:
         for reference in manifest.references():
-            await deltaspace.offer(engine.backend, bucket, keys.space_of(manifest.key), reference)
+            space, most = keys.space_of(manifest.key), engine.policy.max_references
+            await deltaspace.offer(engine.backend, bucket, space, reference, most)
 
 
 async def replace_attributes(

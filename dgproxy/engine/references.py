@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """References in use: mapped once per process, indexed once, kept within a memory limit.
 
-Promises: what a lease yields stays valid for its block; an index is only ever built over bytes whose SHA-256
-was checked while building it, so nothing is encoded against damage; two requests that need the same
-reference share one load. The cache is a matter of speed alone: dropping any entry at any time is right.
+One that is stored as it is gets mapped from the backend, a compressed one from the cache directory, where its
+bytes are made once for all processes.
+
+Promises: what a lease yields stays valid for its block; an index to encode against is only ever built over
+bytes whose SHA-256 was checked while building it, so nothing is encoded against damage; two requests that
+need the same reference share one load. The entries are a matter of speed alone: dropping any is always right.
 Which references a deltaspace *offers* is `engine.deltaspace`'s business.
 """
 
@@ -11,15 +14,17 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from dgproxy.codec.delta import SourceIndex
 from dgproxy.codec.workers import Workers
-from dgproxy.engine import measures
+from dgproxy.engine import likeness, measures
 from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.manifest import Reference
+from dgproxy.engine.unpack import Unpacker
 from dgproxy.storage.backend import Backend, Damaged, MappedBlob, RecordNotFound
+from dgproxy.storage.cache import FileCache
 
 #: Mappings kept open for reuse; each costs address space, no memory of its own.
 _KEPT_MAPPINGS = 256
@@ -29,8 +34,25 @@ _KEPT_MAPPINGS = 256
 class _Entry:
     mapping: MappedBlob | None = None
     index: SourceIndex | None = None
+    #: A much coarser one, for choosing.
+    sketch: SourceIndex | None = None
     leases: int = 0
+    #: No longer for new leases: closed with the last one.
+    forgotten: bool = False
     loading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of its indexes."""
+        return sum(index.nbytes for index in (self.index, self.sketch) if index is not None)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for index in (self.index, self.sketch):
+            if index is not None:
+                index.close()
+        if self.mapping is not None:
+            self.mapping.close()
 
 
 class References:
@@ -40,9 +62,13 @@ class References:
     one: a larger reference gets a coarser index.
     """
 
-    def __init__(self, backend: Backend, workers: Workers, idle_limit: int, largest: int) -> None:
+    def __init__(
+        self, backend: Backend, workers: Workers, cache: FileCache, idle_limit: int, largest: int
+    ) -> None:
         self._backend = backend
         self._workers = workers
+        self._cache = cache
+        self._unpacker = Unpacker(backend, workers)
         self._idle_limit = idle_limit
         self._largest = largest
         self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
@@ -51,7 +77,7 @@ class References:
     async def mapped(self, bucket: str, reference: Reference) -> AsyncIterator[memoryview]:
         """The reference's bytes for the block.
 
-        Raises ObjectDamaged when the blob is gone or has another length.
+        Raises ObjectDamaged when the blob is gone or has another length, or does not unpack to its SHA-256.
         """
         async with self._leased(bucket, reference) as entry:
             yield (await self._mapping(entry, bucket, reference)).view
@@ -62,14 +88,53 @@ class References:
 
         Raises ObjectDamaged when the blob is gone or its bytes are not those recorded.
         """
+        async with AsyncExitStack() as stack:
+            try:
+                index = await self._index(stack, bucket, reference)
+            except ObjectDamaged:
+                if not await self.forget(bucket, reference):
+                    raise
+                index = await self._index(stack, bucket, reference)
+            yield index
+
+    async def _index(self, stack: AsyncExitStack, bucket: str, reference: Reference) -> SourceIndex:
+        entry = await stack.enter_async_context(self._leased(bucket, reference))
+        mapping = await self._mapping(entry, bucket, reference)
+        async with entry.loading:
+            measures.reference_indexes.add(1, "hit" if entry.index is not None else "miss")
+            if entry.index is None:
+                return await self._workers.run(_build, entry, mapping.view, reference, self._largest)
+            return entry.index
+
+    async def likeness(
+        self, bucket: str, reference: Reference, window: memoryview, position: int, places: int
+    ) -> float:
+        """How much of a window a delta against the reference would save: see `engine.likeness`.
+
+        Loads no index for it, only a sketch of one. Raises ObjectDamaged as `mapped` does.
+        """
         async with self._leased(bucket, reference) as entry:
             mapping = await self._mapping(entry, bucket, reference)
             async with entry.loading:
-                index = entry.index
-                measures.reference_indexes.add(1, "hit" if index is not None else "miss")
-                if index is None:
-                    index = await self._workers.run(_build, entry, mapping.view, reference, self._largest)
-            yield index
+                sketch = entry.index or entry.sketch
+                if sketch is None:
+                    sketch = await self._workers.run(_sketch, entry, mapping.view, self._largest)
+            return await self._workers.run(likeness.likeness, sketch, window, position, places)
+
+    async def forget(self, bucket: str, reference: Reference) -> bool:
+        """What a reference was read as proved wrong: read it anew from storage. False where that is the same.
+
+        Who holds a lease keeps the old bytes.
+        """
+        if reference.codec == "raw":
+            return False
+        entry = self._entries.pop((bucket, reference.id), None)
+        if entry is not None:
+            entry.forgotten = True
+            if entry.leases == 0:
+                entry.close()
+        await self._cache.forget(reference.sha256)
+        return True
 
     def close(self) -> None:
         """Let go of everything idle; for the end of the process."""
@@ -88,6 +153,8 @@ class References:
             yield entry
         finally:
             entry.leases -= 1
+            if entry.forgotten and entry.leases == 0:
+                entry.close()
             self._trim()
 
     async def _mapping(self, entry: _Entry, bucket: str, reference: Reference) -> MappedBlob:
@@ -95,38 +162,41 @@ class References:
             measures.reference_mappings.add(1, "hit" if entry.mapping is not None else "miss")
             if entry.mapping is None:
                 try:
-                    entry.mapping = await self._backend.map_blob(bucket, reference.blob, reference.length)
+                    entry.mapping = await self._map(bucket, reference)
                 except (RecordNotFound, Damaged) as error:
                     raise _unusable(bucket, reference) from error
             if not entry.mapping.intact:
                 raise _unusable(bucket, reference)
             return entry.mapping
 
+    async def _map(self, bucket: str, reference: Reference) -> MappedBlob:
+        if reference.codec == "raw":
+            return await self._backend.map_blob(bucket, reference.blob, reference.length)
+        name = f"{bucket}/{reference.blob}"
+        fill = self._unpacker.fill(bucket, reference)
+        return await self._cache.map(name, reference.length, reference.sha256, fill)
+
     def _trim(self) -> None:
         """Drop idle entries: the removed, then the least recently used beyond the limits."""
         for place, entry in list(self._entries.items()):
             if entry.leases == 0 and (entry.mapping is None or entry.mapping.removed):
                 self._drop(place)
-        used = sum(entry.index.nbytes for entry in self._entries.values() if entry.index is not None)
+        used = sum(entry.nbytes for entry in self._entries.values())
         for place, entry in list(self._entries.items()):
             if used <= self._idle_limit and len(self._entries) <= _KEPT_MAPPINGS:
                 break
             if entry.leases == 0:
-                used -= entry.index.nbytes if entry.index is not None else 0
+                used -= entry.nbytes
                 self._drop(place)
         measures.reference_index_bytes.set(used)
 
     def _drop(self, place: tuple[str, str]) -> None:
-        entry = self._entries.pop(place)
-        if entry.index is not None:
-            entry.index.close()
-        if entry.mapping is not None:
-            entry.mapping.close()
+        self._entries.pop(place).close()
 
 
 def _unusable(bucket: str, reference: Reference) -> ObjectDamaged:
     return ObjectDamaged(
-        f"{bucket}/{reference.blob}: this reference is missing or has a wrong length; "
+        f"{bucket}/{reference.blob}: this reference is missing, has a wrong length or does not unpack; "
         "objects stored as deltas against it can't be read until it is restored"
     )
 
@@ -146,3 +216,10 @@ def _build(entry: _Entry, source: memoryview, reference: Reference, largest: int
         )
     entry.index = index
     return index
+
+
+def _sketch(entry: _Entry, source: memoryview, largest: int) -> SourceIndex:
+    """An index for choosing: over bytes that were not checked, because nothing is encoded against it."""
+    memory = min(likeness.sketch_memory(len(source)), largest)
+    entry.sketch = SourceIndex.build(source, max_memory=memory)
+    return entry.sketch

@@ -20,3 +20,16 @@ def version(size: int, number: int, seed: int = 0) -> bytes:
     edit = random.Random(f"{seed} {number}").randbytes(max(size // 50, 16))
     place = (number * 7919) % max(size - len(edit), 1)
     return data[:place] + edit + data[place + len(edit) // 2 :]
+
+
+@cache
+def text(size: int, number: int) -> bytes:
+    """Version `number` of words that compress about as source code does; all are much like version 0."""
+    dice = random.Random(1)
+    words = [dice.randbytes(dice.randint(2, 9)).hex().encode() for _ in range(500)]
+    lines = [b" ".join(dice.choices(words, k=8)) for _ in range(size // 60 + 1)]
+    change = random.Random(number)
+    for _ in range(len(lines) // 50 if number else 0):
+        lines[change.randrange(len(lines))] = b" ".join(change.choices(words, k=8))
+    data = b"\n".join(lines)
+    return (data + data)[:size]

@@ -9,7 +9,6 @@ from dgproxy.codec.forms import file_header
 from dgproxy.engine import deltaspace, keys
 from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.manifest import WINDOW, Attributes, Reference
-from dgproxy.engine.policy import OFFERED_REFERENCES
 from dgproxy.storage.backend import Backend
 from tests.engine.material import noise, version
 from tests.engine.world import POLICY, Sent, World, world_over
@@ -73,7 +72,7 @@ async def test_deltaspaces_are_apart(world: World) -> None:
 async def test_dissimilar_bytes_found_a_reference_while_there_is_room(
     world: World, size: int, *, declared: bool
 ) -> None:
-    for number in range(OFFERED_REFERENCES):
+    for number in range(POLICY.max_references):
         data = noise(size, number)
         manifest = await world.put(f"s/{number}.zip", Sent(data, declared=size if declared else None))
         (reference,) = manifest.references()
@@ -114,14 +113,14 @@ async def test_given_up_midway(world: World, *, declared: bool) -> None:
     await world.assert_object("s/even.zip", similar)
 
 
-@pytest.mark.parametrize("count", [2, OFFERED_REFERENCES, OFFERED_REFERENCES + 3])
+@pytest.mark.parametrize("count", [2, POLICY.max_references, POLICY.max_references + 3])
 async def test_first_puts_at_once(world: World, count: int) -> None:
     """Each may become a reference; all are right, and the list stays bounded."""
     names = [f"s/v{number}.zip" for number in range(count)]
     async with asyncio.TaskGroup() as group:
         for number, key in enumerate(names):
             group.create_task(world.put(key, Sent(version(SIZE, number), pause=True, chunk=5000)))
-    assert 1 <= len(await offered(world)) <= OFFERED_REFERENCES
+    assert 1 <= len(await offered(world)) <= POLICY.max_references
     for number, key in enumerate(names):
         await world.assert_object(key, version(SIZE, number))
     await world.assert_exact()

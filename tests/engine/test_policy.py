@@ -11,7 +11,6 @@ from dgproxy.engine.policy import (
     INLINE_LIMIT,
     MAX_OBJECT,
     MAX_PUT,
-    OFFERED_REFERENCES,
     REFERENCE_LIMIT,
     Policy,
     memory_for,
@@ -92,12 +91,13 @@ def test_one_delta_makes_a_delta() -> None:
         (INLINE_LIMIT, "raw", False, 0, True),
         (INLINE_LIMIT + 1, "raw", False, 0, False),
         (INLINE_LIMIT + 1, "raw", True, 0, True),
-        (INLINE_LIMIT + 1, "raw", True, OFFERED_REFERENCES - 1, True),
-        (INLINE_LIMIT + 1, "raw", True, OFFERED_REFERENCES, False),
+        (INLINE_LIMIT + 1, "raw", True, 3, True),
+        (INLINE_LIMIT + 1, "zstd", True, 4, False),
         (INLINE_LIMIT + 1, "vcdiff", True, 0, False),
         (REFERENCE_LIMIT, "raw", True, 0, True),
         (REFERENCE_LIMIT + 1, "raw", True, 0, False),
     ],
 )
 def test_worth_taking_again(size: int, codec: Codec, offered: int, *, eligible: bool, again: bool) -> None:
-    assert worth_taking_again([extent(codec)], size, eligible=eligible, offered=offered) is again
+    taken = worth_taking_again([extent(codec)], size, eligible=eligible, offered=offered, may_offer=4)
+    assert taken is again

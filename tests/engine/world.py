@@ -3,9 +3,11 @@
 
 import asyncio
 import hashlib
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from dgproxy.codec import files, frames
 from dgproxy.engine import complete, context, copy, delete, listing, multipart, put
@@ -16,6 +18,7 @@ from dgproxy.engine.get import Plan, open_object
 from dgproxy.engine.manifest import WINDOW, Attributes, Manifest
 from dgproxy.engine.policy import Policy
 from dgproxy.storage.backend import Backend, Buffer, Listed
+from dgproxy.storage.cache import FileCache
 
 BUCKET = "bucket"
 MIB = 1 << 20
@@ -251,14 +254,19 @@ async def world_over(
     *,
     index_memory: int = 64 * MIB,
     transfer_memory: int = 128 * MIB,
+    cache: Path | None = None,
 ) -> AsyncIterator[World]:
-    """A world over a backend that has the bucket."""
-    async with context.running(
-        backend,
-        policy,
-        threads=2,
-        index_memory=index_memory,
-        largest_index=index_memory,
-        transfer_memory=transfer_memory,
-    ) as engine:
-        yield World(engine)
+    """A world over a backend that has the bucket, with an empty cache directory or the given one."""
+    async with AsyncExitStack() as stack:
+        if cache is None:
+            cache = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        running = context.running(
+            backend,
+            policy,
+            await stack.enter_async_context(await asyncio.to_thread(FileCache.open, cache, 64 * MIB)),
+            threads=2,
+            index_memory=index_memory,
+            largest_index=index_memory,
+            transfer_memory=transfer_memory,
+        )
+        yield World(await stack.enter_async_context(running))

@@ -26,19 +26,24 @@ _XML = {"s3": "http://s3.amazonaws.com/doc/2006-03-01/"}
 
 _BASE = generate(41, 6_000_000)
 _NEXT = next_version(_BASE, 42)
-#: One of every kind: inside its manifest, direct, reference, delta, multipart with delta and raw extents.
+_WORDS = generate(50, 200_000).hex().encode()
+#: One of every kind: inside its manifest, direct, reference, delta, multipart with delta and raw extents; and
+#: those that are compressed.
 OBJECTS = {
     "inline.txt": b"short enough for its manifest " * 20,
     "d/notes.txt": generate(43, 300_000),
     "r/v1.tar": _BASE,
     "r/v2.tar": _NEXT,
     "r/v3.tar": next_version(_NEXT, 44)[:PART] + generate(45, 200_000),
+    "c/notes.txt": generate(49, 200_000).hex().encode(),
+    "c/v1.tar": _WORDS,
+    "c/v2.tar": next_version(_WORDS, 51),
 }
 MULTIPART = {"r/v3.tar"}
 
 
 #: Suffixes of blobs that consist of two.
-DOUBLE = (".reference.bin", ".residual.zst")
+DOUBLE = (".reference.bin", ".reference.bin.zst", ".residual.zst", ".bin.zst")
 
 #: The status of an answer that was cut before its first line.
 CUT = 599
@@ -196,6 +201,8 @@ def kinds(server: Server) -> dict[str, list[Path]]:
                 path.suffix,
             )
             found.setdefault(f"{path.relative_to(root).parts[0]} *{kind}", []).append(path)
+    # Compressed references, unpacked: not the storage, but what is decoded from.
+    found["cache *"] = sorted((server.data / "cache").glob("?" * 64))
     return found
 
 

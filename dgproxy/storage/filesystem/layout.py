@@ -29,7 +29,7 @@ _FORMAT: Final = b"DeltaGlider Proxy data directory, format 1\n"
 
 #: What may be in a directory that has no format yet: leavings of a first start that was cut short, and what
 #: mkfs makes. Hidden files of others do no harm either.
-_HARMLESS: Final = frozenset({"format", "lock", "locks", "staging", "buckets", "lost+found"})
+_HARMLESS: Final = frozenset({"format", "lock", "locks", "staging", "buckets", "cache", "lost+found"})
 
 #: The longest path below a bucket and in the bucket's own name must fit with the data directory's into
 #: PATH_MAX (limits.h), which counts the NUL at the end. S3 bucket names have 63 characters at most.
