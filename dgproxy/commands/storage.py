@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -34,9 +35,11 @@ __all__ = [
     "Said",
     "as_json",
     "duration",
+    "fail",
     "pace",
     "places",
     "run",
+    "run_on_temporary_storage",
     "size",
 ]
 
@@ -96,13 +99,32 @@ async def places(engine: Engine, place: str) -> list[tuple[str, str]]:
 # -- the process -------------------------------------------------------------------------------------------
 
 
-def run(said: Said, work: Callable[[Engine], Awaitable[int]]) -> NoReturn:
+Work = Callable[[Engine], Awaitable[int]]
+
+
+def run(said: Said, work: Work) -> NoReturn:
     """Do `work` with an engine on the configured storage, and exit with the code it gives."""
     try:
         settings = config.load(said[0], file=said[1]).settings
         _require_storage(settings)
     except ConfigError as error:
         fail(*error.problems)
+    _run(settings, work)
+
+
+def run_on_temporary_storage(said: Said, work: Work) -> NoReturn:
+    """The same with the configured settings on storage that is empty, and gone afterwards."""
+    try:
+        settings = config.load(said[0], file=said[1]).settings
+    except ConfigError as error:
+        fail(*error.problems)
+    with tempfile.TemporaryDirectory(prefix="deltaglider_proxy-") as directory:
+        top = Path(directory)
+        elsewhere = {"data_dir": top / "data", "cache_dir": top / "cache", "durability": "relaxed"}
+        _run(settings.model_copy(update=elsewhere | {"s3_endpoint": None}), work)
+
+
+def _run(settings: Settings, work: Work) -> NoReturn:
     logs.setup(settings.log_level)
     os.nice(_NICE)
     try:
@@ -114,7 +136,7 @@ def run(said: Said, work: Callable[[Engine], Awaitable[int]]) -> NoReturn:
     sys.exit(code)
 
 
-async def _work(settings: Settings, work: Callable[[Engine], Awaitable[int]]) -> int:
+async def _work(settings: Settings, work: Work) -> int:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

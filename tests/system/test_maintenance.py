@@ -2,6 +2,7 @@
 """gc, verify and optimize as their users meet them: processes of their own beside a running server."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -22,11 +23,11 @@ from tests.system.harness import Server, environment
 LONG_AGO = 1_600_000_000_000
 
 
-def run(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(server: Server, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "dgproxy", *arguments],
         cwd=server.home,
-        env=environment({"DELTAGLIDER_PROXY_DATA_DIR": str(server.data)} | server.settings),
+        env=environment({"DELTAGLIDER_PROXY_DATA_DIR": str(server.data)} | server.settings | more),
         capture_output=True,
         text=True,
         timeout=100,
@@ -164,6 +165,62 @@ def test_verify_finds_damage_while_the_server_runs(server: Server, s3: S3Client)
     assert run(server, "verify", "--data").returncode == 0
 
 
+# -- estimate ----------------------------------------------------------------------------------------------
+
+
+def releases() -> dict[str, bytes]:
+    """Files in three directories, one of them in another."""
+    base = generate(7, 600_000)
+    files = {f"app/v{number}.zip": base + generate(number, 30_000) for number in range(6)}
+    files |= {f"app/docs/d{number}.tar": generate(50 + number, 100_000) for number in range(3)}
+    return files | {"readme.txt": b"read me\n" * 5_000, "app/small": b"small", "app/docs/empty": b""}
+
+
+def test_estimate_is_what_an_upload_stores(server: Server, s3: S3Client, tmp_path: Path) -> None:
+    top, temporary = tmp_path / "releases", tmp_path / "temporary"
+    temporary.mkdir()
+    for key, data in releases().items():
+        (top / key).parent.mkdir(parents=True, exist_ok=True)
+        (top / key).write_bytes(data)
+    (top / "link").symlink_to("readme.txt")
+    done = run(server, "estimate", str(top), "--json", TMPDIR=str(temporary))
+    assert done.returncode == 0, done.stderr
+    *spaces, last = lines(done)
+    assert {each["deltaspace"] for each in spaces} == {"", "app/", "app/docs/"}
+    for key, data in sorted(releases().items()):
+        s3.put_object(Bucket="default", Key=key, Body=data)
+    summary = last["summary"]
+    assert summary["objects"] == len(releases())
+    assert summary["deltas"] >= 5
+    assert summary["logical"] == sum(map(len, releases().values()))
+    assert summary["stored"] == pytest.approx(sum(server.files("default").values()), rel=0.01)
+    aws = {
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "key",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    before = server.files("default")
+    through = run(server, "estimate", "s3://default", "--json", **aws)
+    assert through.returncode == 0, through.stderr
+    assert lines(through)[-1]["summary"]["stored"] == pytest.approx(summary["stored"], rel=0.01)
+    below = lines(run(server, "estimate", "s3://default/app/docs/", "--json", **aws))
+    assert [each["deltaspace"] for each in below[:-1]] == ["app/docs/"]
+    assert server.files("default") == before
+    assert list(temporary.iterdir()) == []
+
+
+def test_estimate_says_what_it_leaves_out(server: Server, tmp_path: Path) -> None:
+    top = tmp_path / "releases"
+    top.mkdir()
+    (top / "good.zip").write_bytes(b"good" * 10_000)
+    (top / os.fsdecode(b"bad\xff.zip")).write_bytes(b"bad")
+    done = run(server, "estimate", str(top))
+    assert done.returncode == 1
+    assert "its path is not UTF-8" in done.stderr
+    assert done.stdout.count("\n") == 3
+
+
 # -- all of them -------------------------------------------------------------------------------------------
 
 
@@ -175,6 +232,9 @@ def test_verify_finds_damage_while_the_server_runs(server: Server, s3: S3Client)
         (["gc", "--rate", "fast"], "must be a number of bytes"),
         (["gc", "nobucket"], "no bucket 'nobucket'"),
         (["-c", "none.toml", "gc"], "there is no such file"),
+        (["estimate", "nowhere"], "nowhere is not a directory"),
+        (["estimate", "s3://"], "s3:// needs a bucket"),
+        (["estimate", "s3://nobucket"], "s3://nobucket/:"),
     ],
 )
 def test_what_cannot_be_done_is_said(server: Server, arguments: list[str], says: str) -> None:
