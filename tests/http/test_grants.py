@@ -25,7 +25,7 @@ OTHER = "other-bucket"
 DENIED = (403, "AccessDenied")
 ADMIN, CI, READER = (Keys(name, f"secret-of-{name}") for name in ("admin", "ci", "reader"))
 
-Keyring = Credentials(
+KEYRING = Credentials(
     [
         AccessKey(ADMIN.access_key, ADMIN.secret_key, EVERYTHING),
         AccessKey(CI.access_key, CI.secret_key, Grant((Place.parse(f"{BUCKET}/ci/*"),)), "build server"),
@@ -38,7 +38,7 @@ Keyring = Credentials(
 async def site(memory: MemoryBackend, log: object) -> AsyncIterator[Site]:
     """Two buckets and three keys: all, part of one bucket, and one bucket to read."""
     await memory.create_bucket(OTHER)
-    async with site_over(memory, Keyring) as site:
+    async with site_over(memory, KEYRING) as site:
         for key in ("ci/a", "secret"):
             assert (await ask(site, ADMIN, f"PUT /{BUCKET}/{key}", b"abc")).status == 200
         yield site
