@@ -63,7 +63,7 @@ class Entry:
 
 
 CLIENTS: dict[str, Entry] = {
-    "boto3": Entry(library("boto3", "drive_boto3.py", f"{PROJECT}/.venv/bin/python")),
+    "boto3": Entry(library("boto3", "drive_boto3.py", f"{VENVS}/boto3/bin/python")),
     "boto3-1.34": Entry(library("boto3-1.34", "drive_boto3.py", f"{VENVS}/boto3-1.34/bin/python")),
     "aws-cli": Entry(program(AwsCli, f"{VENVS}/awscli/bin/aws"), by_tree=True),
     "s3cmd": Entry(
