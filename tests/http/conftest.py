@@ -5,6 +5,7 @@ import asyncio
 import io
 import json
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from dgproxy.http.pace import LENIENT, Pace
 from dgproxy.http.service import s3_server
 from dgproxy.s3.bucket_cors import Rule
 from dgproxy.storage.backend import Backend
+from dgproxy.storage.cache import FileCache
 from dgproxy.storage.filesystem import FilesystemBackend
 from dgproxy.storage.memory import MemoryBackend
 from tests.http.wire import Answer, Wire, wire_to
@@ -98,10 +100,13 @@ async def site_over(
     """A server over an open backend; at the block's end it stops as on SIGTERM."""
     policy = Policy((".zip",), 0.5, LIMIT)
     async with AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        cache = await stack.enter_async_context(await asyncio.to_thread(FileCache.open, directory, 64 << 20))
         engine = await stack.enter_async_context(
             context.running(
                 backend,
                 policy,
+                cache,
                 threads=2,
                 index_memory=64 << 20,
                 largest_index=64 << 20,
