@@ -24,7 +24,7 @@ Answer = Mapping[str, str]
 
 _HEADERS: Final = re.compile(
     r"content-(type|range|length|encoding|language|disposition)|etag|accept-ranges|cache-control|expires|location|"
-    r"x-amz-(meta-.*|tagging-count|mp-parts-count|checksum-.*)"
+    r"x-amz-(meta-.*|tagging-count|mp-parts-count|checksum-.*)|access-control-.*"
 )
 #: Elements whose text is a server's own.
 _OWN: Final = re.compile(
@@ -70,7 +70,10 @@ def _ask(port: int, call: Call, saved: Mapping[str, str]) -> tuple[Answer, str]:
         return {"status": f"none: {type(error).__name__}"}, ""
     finally:
         connection.close()
-    return _flat(method, response, body), body.decode(errors="replace")
+    answer = dict(_flat(method, response, body))
+    if "Origin" not in call.headers:  # what a server says of origins unasked is nobody's concern
+        answer = {name: value for name, value in answer.items() if "access-control" not in name}
+    return answer, body.decode(errors="replace")
 
 
 def _flat(method: str, response: http.client.HTTPResponse, body: bytes) -> Answer:

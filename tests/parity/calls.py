@@ -82,6 +82,9 @@ def _buckets() -> Iterator[Call]:
     yield Call("create other", "PUT /parity-other")
     yield Call("list empty", f"GET {B}?list-type=2")
     yield Call("list empty v1", f"GET {B}")
+    yield Call("list buckets", "GET /?prefix=parity")
+    yield Call("list buckets page", "GET /?prefix=parity&max-buckets=1")
+    yield Call("list buckets max 0", "GET /?max-buckets=0")
     for setting in ("versioning", "cors", "lifecycle", "policy", "tagging", "encryption", "acl", "website",
                     "replication", "object-lock", "logging", "notification", "accelerate", "requestPayment",
                     "ownershipControls", "publicAccessBlock", "policyStatus"):  # fmt: skip
@@ -138,6 +141,16 @@ def _objects() -> Iterator[Call]:
     yield Call("too much metadata", f"PUT {B}/bad", {"x-amz-meta-a": "x" * 2050}, b"x")
     yield Call("nothing bad was stored", f"GET {B}/bad")
     yield Call("delete bad", f"DELETE {B}/bad")
+    yield Call("delete if match other", f"DELETE {B}/crc", {"If-Match": '"0"'})
+    for name, headers in {"match other": {"If-Match": '"0"'}, "none-match": {"If-None-Match": etag},
+                          "modified since future": {"If-Modified-Since": future}}.items():  # fmt: skip
+        yield Call(f"head if {name}", f"HEAD {k}", headers)
+    yield Call("range if-range", f"GET {k}", {"Range": "bytes=0-1", "If-Range": etag})
+    yield Call("range if-range other", f"GET {k}", {"Range": "bytes=0-1", "If-Range": '"0"'})
+    yield Call("put expires", f"PUT {B}/expires", {"Expires": future}, b"x")
+    yield Call("get expires", f"GET {B}/expires")
+    yield Call("overrides all", f"GET {B}/expires?response-expires=x&response-content-language=y"
+               "&response-content-encoding=z&response-content-disposition=w")  # fmt: skip
     yield Call("delete", f"DELETE {B}/crc")
     yield Call("delete again", f"DELETE {B}/crc")
     yield Call("part number", f"GET {k}?partNumber=1")
@@ -167,6 +180,18 @@ def _keys() -> Iterator[Call]:
         path = f"{B}/{quote(key, safe='/')}"
         yield Call(f"put {name}", f"PUT {path}", body=key.encode())
         yield Call(f"get {name}", f"GET {path}")
+    for name in ("space", "plus", "percent", "encoded-slash", "unicode", "reserved"):
+        source = f"/parity/{quote(KEYS[name], safe='/')}"
+        yield Call(f"copy {name}", "PUT /parity-other/copied", {"x-amz-copy-source": source})
+    yield Call("copy plus unencoded", "PUT /parity-other/copied", {"x-amz-copy-source": "/parity/a+b"})
+    yield Call(
+        "copy with version", "PUT /parity-other/copied", {"x-amz-copy-source": "/parity/a%20b?versionId=null"}
+    )
+    for name, path in {
+        "escaped twice": "a%2520b", "escaped letter": "%6fbject", "bare plus": "a+b", "bad escape": "a%zz",
+        "no utf-8": "%ff", "slash at start": "/object", "question mark": "a%3Fb",
+    }.items():  # fmt: skip
+        yield Call(f"spelled {name}", f"GET {B}/{path}")
     yield Call("put too long", f"PUT /parity-other/{'k' * 1025}", body=b"x")
     yield Call("list", f"GET {B}?list-type=2&prefix=odd&encoding-type=url")
     yield Call("list with delimiter", f"GET {B}?list-type=2&delimiter=/&encoding-type=url")
@@ -207,6 +232,55 @@ def _listings() -> Iterator[Call]:
     yield Call("list type 3", f"GET {B}?list-type=3")
 
 
+def _checksums() -> Iterator[Call]:
+    body = b"0123456789"
+    sums = {
+        "sha1": base64.b64encode(hashlib.sha1(body).digest()).decode(),
+        "sha256": base64.b64encode(hashlib.sha256(body).digest()).decode(),
+        "crc32c": "KAwGng==",
+    }
+    for name, value in sums.items():
+        yield Call(f"put {name}", f"PUT {B}/sum/{name}", {f"x-amz-checksum-{name}": value}, body)
+        yield Call(f"get {name}", f"GET {B}/sum/{name}", {"x-amz-checksum-mode": "ENABLED"})
+        yield Call(f"get {name} unasked", f"GET {B}/sum/{name}")
+        wrong = {f"x-amz-checksum-{name}": value}
+        yield Call(f"put wrong {name}", f"PUT {B}/sum/bad", wrong, b"other")
+    yield Call("head", f"HEAD {B}/sum/sha256", {"x-amz-checksum-mode": "ENABLED"})
+    yield Call("get range", f"GET {B}/sum/sha256", {"x-amz-checksum-mode": "ENABLED", "Range": "bytes=0-1"})
+    asked = {"x-amz-object-attributes": "Checksum,ObjectSize,StorageClass,ObjectParts"}
+    yield Call("attributes", f"GET {B}/sum/sha256?attributes", asked)
+    yield Call("attributes of nothing", f"GET {B}/sum/sha256?attributes")
+    two = {"x-amz-checksum-sha1": sums["sha1"], "x-amz-checksum-sha256": sums["sha256"]}
+    yield Call("two", f"PUT {B}/sum/two", two, body)
+    yield Call("not base64", f"PUT {B}/sum/bad", {"x-amz-checksum-sha256": "nonsense"}, body)
+    yield Call("unknown", f"PUT {B}/sum/unknown", {"x-amz-checksum-md6": "AAAA"}, body)
+    yield Call("copy", f"PUT {B}/sum/copy", {"x-amz-copy-source": "/parity/sum/sha256"})
+    yield Call("list", f"GET {B}?list-type=2&prefix=sum%2Fsha")
+
+
+def _cors() -> Iterator[Call]:
+    rule = (
+        b"<CORSConfiguration><CORSRule><AllowedOrigin>https://*.test</AllowedOrigin><AllowedMethod>PUT</AllowedMethod>"
+        b"<AllowedHeader>x-*</AllowedHeader><ExposeHeader>ETag</ExposeHeader><MaxAgeSeconds>60</MaxAgeSeconds>"
+        b"</CORSRule></CORSConfiguration>"
+    )
+    yield Call("put", f"PUT {B}?cors", _md5(rule), rule)
+    yield Call("get", f"GET {B}?cors")
+    asks = {"Origin": "https://a.test", "Access-Control-Request-Method": "PUT"}
+    yield Call("preflight", f"OPTIONS {B}/k", asks)
+    yield Call("preflight header", f"OPTIONS {B}/k", asks | {"Access-Control-Request-Headers": "x-a"})
+    yield Call("preflight other header", f"OPTIONS {B}/k", asks | {"Access-Control-Request-Headers": "y"})
+    yield Call("preflight other origin", f"OPTIONS {B}/k", asks | {"Origin": "https://evil"})
+    yield Call("preflight other method", f"OPTIONS {B}/k", asks | {"Access-Control-Request-Method": "GET"})
+    yield Call("put object", f"PUT {B}/cors", {"Origin": "https://a.test"}, b"x")
+    yield Call("get object", f"GET {B}/cors", {"Origin": "https://a.test"})
+    bad = rule.replace(b"PUT", b"PATCH")
+    yield Call("bad method", f"PUT {B}?cors", _md5(bad), bad)
+    yield Call("no xml", f"PUT {B}?cors", _md5(b"x"), b"x")
+    yield Call("delete", f"DELETE {B}?cors")
+    yield Call("get none left", f"GET {B}?cors")
+
+
 def _copies() -> Iterator[Call]:
     source = {"x-amz-copy-source": "/parity/object"}
     yield Call("copy", f"PUT {B}/copy", source)
@@ -244,11 +318,27 @@ def _multipart() -> Iterator[Call]:
     copied = {"x-amz-copy-source": "/parity/object", "x-amz-copy-source-range": "bytes=2-4"}
     yield Call("part copy", f"PUT {k}?partNumber=4&uploadId={{upload}}", copied)
     beyond = copied | {"x-amz-copy-source-range": "bytes=2-100"}
+    whole = {"x-amz-copy-source": "/parity/object"}
+    yield Call("part copy whole", f"PUT {k}?partNumber=5&uploadId={{upload}}", whole)
+    yield Call(
+        "part copy of none",
+        f"PUT {k}?partNumber=6&uploadId={{upload}}",
+        {"x-amz-copy-source": "/parity/none"},
+    )
+    yield Call(
+        "part copy bad range",
+        f"PUT {k}?partNumber=6&uploadId={{upload}}",
+        copied | {"x-amz-copy-source-range": "1-2"},
+    )
     yield Call("part copy beyond", f"PUT {k}?partNumber=4&uploadId={{upload}}", beyond)
     yield Call("list parts", f"GET {k}?uploadId={{upload}}")
     yield Call("list parts page", f"GET {k}?uploadId={{upload}}&max-parts=1&part-number-marker=1")
     yield Call("list uploads", f"GET {B}?uploads")
     yield Call("list uploads prefix", f"GET {B}?uploads&prefix=none")
+    yield Call("list uploads delimiter", f"GET {B}?uploads&delimiter=r")
+    yield Call("list uploads marker", f"GET {B}?uploads&key-marker=parts")
+    yield Call("list uploads one", f"GET {B}?uploads&max-uploads=1")
+    yield Call("list uploads none", f"GET {B}?uploads&max-uploads=0")
     end = hashlib.md5(b"end").hexdigest()
     good = ((1, etag), (2, etag), (3, end))
     url = f"POST {k}?uploadId={{upload}}"
@@ -315,7 +405,7 @@ def _odd() -> Iterator[Call]:
 
 _ROOMS: Final = {
     "bucket": _buckets, "object": _objects, "tags": _tags, "key": _keys, "list": _listings, "copy": _copies,
-    "multipart": _multipart, "odd": _odd, "delete": _deletes,
+    "multipart": _multipart, "checksum": _checksums, "cors": _cors, "odd": _odd, "delete": _deletes,
 }  # fmt: skip
 
 CALLS: Final = tuple(

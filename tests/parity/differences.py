@@ -149,7 +149,7 @@ _MOTO: Final = (
         "UG, Creating object key names: 1,024 bytes; API errors: KeyTooLongError",
     ),
     Named(
-        "copy: * | multipart: part copy",
+        "copy: * | multipart: part copy*",
         "header etag",
         "API CopyObject, UploadPartCopy: the ETag is an element, not a header",
     ),
@@ -165,7 +165,9 @@ _MOTO: Final = (
         "outcome",
         "API UploadPartCopy: only a range within the source; moto copies what there is",
     ),
-    Named("multipart: list parts", "Part/*", "follows from the copy beyond the source's end"),
+    Named(
+        "multipart: list parts", "Part/* | NextPartNumberMarker", "follows from the copies with wrong ranges"
+    ),
     Named("multipart: list uploads*", "Prefix", "API ListMultipartUploads: the response has Prefix"),
     Named("multipart: complete", "Location", "the endpoint is where the server is; moto plays AWS's"),
     Named(
@@ -193,6 +195,96 @@ _MOTO: Final = (
         "API DeleteObjects: in quiet mode the response includes only keys where the delete failed",
     ),
     Named("delete: too many", "outcome", "API DeleteObjects: up to 1,000 keys; MalformedXML"),
+    Named(
+        "bucket: list buckets*",
+        "Buckets/Bucket/BucketRegion | Prefix | ContinuationToken",
+        "API ListBuckets: response",
+    ),
+    Named(
+        "bucket: list buckets max 0",
+        "outcome",
+        "API ListBuckets: minimum value of 1; errors: InvalidArgument",
+    ),
+    Named(
+        "object: head if *",
+        "header *",
+        "RFC 9110 15.4.5, 15.5.13: a 304 or 412 is not the object and needs no headers of it",
+    ),
+    Named(
+        "object: range if-range other",
+        "outcome",
+        "RFC 9110 13.1.5: If-Range that does not match ignores Range",
+    ),
+    Named(
+        "key: copy plus unencoded",
+        "ETag",
+        "API CopyObject: the value must be URL-encoded; a bare + is a space there (aws-sdk-js issue 1821)",
+    ),
+    Named("key: copy *", "header etag", "API CopyObject: the ETag is an element, not a header"),
+    Named(
+        "key: spelled bad escape | key: spelled no utf-8", "outcome", "API errors: InvalidURI; keys are UTF-8"
+    ),
+    Named(
+        "multipart: part copy of none",
+        "outcome",
+        "API errors: NoSuchKey; moto answers 404 without a document",
+    ),
+    Named(
+        "multipart: part copy bad range",
+        "outcome",
+        "API UploadPartCopy: bytes=first-last; errors: InvalidArgument",
+    ),
+    Named(
+        "multipart: list uploads delimiter | multipart: list uploads marker | multipart: list uploads none"
+        " | multipart: list uploads one",
+        "Upload/* | CommonPrefixes/Prefix | Delimiter | KeyMarker | MaxUploads",
+        "API ListMultipartUploads: delimiter, key-marker and max-uploads; moto has none of them",
+    ),
+    Named(
+        "checksum: put * | checksum: get * | checksum: head",
+        "header x-amz-checksum-*",
+        "API PutObject, response",
+    ),
+    Named(
+        "checksum: put wrong *",
+        "outcome",
+        "API PutObject: a checksum that does not match fails with BadDigest",
+    ),
+    Named(
+        "checksum: attributes", "Checksum/* | root", "API GetObjectAttributes: Checksum is in the response"
+    ),
+    Named(
+        "checksum: attributes of nothing",
+        "outcome",
+        "API GetObjectAttributes: x-amz-object-attributes is required",
+    ),
+    Named(
+        "checksum: two | checksum: not base64 | checksum: unknown",
+        "outcome",
+        "UG, Checking object integrity: one algorithm, one value; errors: InvalidRequest",
+    ),
+    Named(
+        "checksum: copy",
+        "ChecksumSHA256 | ChecksumType",
+        "API CopyObject: the copy has the source's algorithm",
+    ),
+    Named("checksum: copy", "header etag", "API CopyObject: the ETag is an element, not a header"),
+    Named(
+        "checksum: list",
+        "Contents/Checksum*",
+        "API ListObjectsV2, Object: ChecksumAlgorithm and ChecksumType",
+    ),
+    Named(
+        "cors: *",
+        "header access-control-*",
+        "UG, Elements of a CORS configuration: only the rule that matches, only the headers asked for",
+    ),
+    Named(
+        "cors: preflight other header | cors: preflight other method",
+        "outcome",
+        "API errors: AccessForbidden",
+    ),
+    Named("cors: no xml", "outcome", "API errors: MalformedXML"),
 )
 
 _SEAWEEDFS: Final = (
@@ -289,9 +381,9 @@ _SEAWEEDFS: Final = (
         "list: v1 page *", "NextMarker", "API ListObjects: only if you have the delimiter request parameter"
     ),
     Named("list: versions", "KeyMarker | VersionIdMarker", "API ListObjectVersions: the response has both"),
-    Named("copy: * | multipart: part copy", "ETag", "API CopyObject: ETag is quoted, as everywhere"),
+    Named("copy: * | multipart: part copy*", "ETag", "API CopyObject: ETag is quoted, as everywhere"),
     Named(
-        "copy: * | multipart: part copy",
+        "copy: * | multipart: part copy*",
         "header etag",
         "API CopyObject: the ETag is an element, not a header",
     ),
@@ -332,6 +424,88 @@ _SEAWEEDFS: Final = (
         "outcome",
         "API DeleteBucket: all objects must be deleted first; BucketNotEmpty",
     ),
+    Named(
+        "bucket: list buckets*",
+        "Buckets | Buckets/* | Owner/* | ContinuationToken",
+        "API ListBuckets: prefix and max-buckets; SeaweedFS shows none to who has no identity",
+    ),
+    Named(
+        "object: range if-range other",
+        "outcome",
+        "RFC 9110 13.1.5: If-Range that does not match ignores Range",
+    ),
+    Named(
+        "object: head if *",
+        "header cache-control",
+        "RFC 9110 15.4.5: a 304 brings the Cache-Control a 200 would",
+    ),
+    Named(
+        "object: get expires | object: overrides all | key: spelled bare plus | cors: get object | checksum: get *"
+        " | checksum: head",
+        "header content-type",
+        "API PutObject: the default is binary/octet-stream; SeaweedFS looks at the bytes",
+    ),
+    Named(
+        "key: copy plus unencoded",
+        "ETag",
+        "API CopyObject: the value must be URL-encoded; a bare + is a space there (aws-sdk-js issue 1821)",
+    ),
+    Named("key: copy * | checksum: copy", "ETag", "API CopyObject: ETag is quoted, as everywhere"),
+    Named(
+        "key: copy * | checksum: copy", "header etag", "API CopyObject: the ETag is an element, not a header"
+    ),
+    Named(
+        "key: spelled bad escape | key: spelled no utf-8", "outcome", "API errors: InvalidURI; keys are UTF-8"
+    ),
+    Named(
+        "key: spelled slash at start",
+        "outcome",
+        "UG, Creating object key names: /object is another key than object",
+    ),
+    Named(
+        "multipart: part copy bad range",
+        "outcome",
+        "API UploadPartCopy: bytes=first-last; errors: InvalidArgument",
+    ),
+    Named("multipart: list parts", "Part/PartNumber | Part/Size", "follows from the copy with a bad range"),
+    Named(
+        "multipart: list uploads delimiter | multipart: list uploads marker | multipart: list uploads none"
+        " | multipart: list uploads one",
+        "Upload/* | CommonPrefixes/Prefix | IsTruncated | NextUploadIdMarker",
+        "API ListMultipartUploads: delimiter, key-marker without an id, and the last page is not truncated",
+    ),
+    Named(
+        "checksum: put * | checksum: get * | checksum: head",
+        "header x-amz-checksum-type",
+        "API PutObject, response",
+    ),
+    Named("checksum: attributes", "Checksum/*", "API GetObjectAttributes: Checksum is in the response"),
+    Named(
+        "checksum: attributes of nothing",
+        "outcome",
+        "API GetObjectAttributes; ours says which header is missing",
+    ),
+    Named(
+        "checksum: two | checksum: not base64 | checksum: unknown",
+        "outcome",
+        "UG, Checking object integrity: one algorithm, one value; errors: InvalidRequest",
+    ),
+    Named(
+        "checksum: copy",
+        "ChecksumSHA256 | ChecksumType",
+        "API CopyObject: the copy has the source's algorithm",
+    ),
+    Named(
+        "checksum: list",
+        "Contents/Checksum*",
+        "API ListObjectsV2, Object: ChecksumAlgorithm and ChecksumType",
+    ),
+    Named(
+        "cors: *",
+        "header access-control-*",
+        "UG, Elements of a CORS configuration: Allow-Credentials unless the origin is *; headers if asked",
+    ),
+    Named("cors: preflight other *", "outcome", "API errors: AccessForbidden"),
 )
 
 NAMED: Final[Mapping[str, tuple[Named, ...]]] = {"moto": _MOTO, "seaweedfs": _SEAWEEDFS}
