@@ -440,8 +440,8 @@ _SEAWEEDFS: Final = (
         "RFC 9110 15.4.5: a 304 brings the Cache-Control a 200 would",
     ),
     Named(
-        "object: get expires | object: overrides all | key: spelled bare plus | cors: get object | checksum: get *"
-        " | checksum: head",
+        "object: get expires | object: overrides all | key: spelled bare plus | cors: get object"
+        " | checksum: get * | checksum: head",
         "header content-type",
         "API PutObject: the default is binary/octet-stream; SeaweedFS looks at the bytes",
     ),
