@@ -20,7 +20,9 @@ from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.get import open_manifest
 from dgproxy.engine.manifest import WINDOW, Extent, Manifest, Reference
 from dgproxy.engine.pace import Pace
-from dgproxy.storage.backend import Damaged, RecordNotFound
+from dgproxy.engine.unpack import Unpacker
+from dgproxy.storage.backend import Buffer, Damaged, RecordNotFound
+from dgproxy.storage.cache import Append
 
 #: Sound references remembered, at some 500 bytes each; one forgotten is looked at again when it is needed.
 _REMEMBERED: Final = 20_000
@@ -76,6 +78,7 @@ class Examiner:
         self._pace = pace
         self._watch = watch
         self._data = data
+        self._unpacker = Unpacker(engine.backend, engine.workers)
         self._references: OrderedDict[str, KnownReference] = OrderedDict()
 
     def references(self) -> Iterable[KnownReference]:
@@ -164,24 +167,36 @@ class Examiner:
     async def _look_at(self, known: KnownReference) -> None:
         reference = known.reference
         try:
-            await self._is_there(reference.blob, reference.length)
+            await self._is_there(reference.blob, reference.cost)
         except Fault as fault:
             known.wrong, known.lost = str(fault), True
             return
-        if self._data:
-            known.wrong = await self._wrong_bytes(reference)
+        if self._data and not await self._has_its_bytes(reference):
+            # One that is compressed must unpack to its SHA-256, or it is not used at all.
+            known.wrong = f"{reference.blob} does not match its SHA-256"
+            known.lost = reference.codec != "raw"
 
-    async def _wrong_bytes(self, reference: Reference) -> str | None:
-        """What is wrong with the bytes in storage, whatever a cache may hold of them."""
-        backend, workers = self._engine.backend, self._engine.workers
+    async def _has_its_bytes(self, reference: Reference) -> bool:
+        """Whether storage has the bytes of a reference, whatever a cache has."""
         digest = hashlib.sha256()
-        async with backend.open_blob(self._bucket, reference.blob) as blob:
+
+        async def append(data: Buffer) -> None:
+            await self._engine.workers.run(digest.update, data)
+            await self.spend(len(data) * reference.cost // max(reference.length, 1))
+
+        try:
+            if reference.codec == "raw":
+                await self._read(reference, append)
+            else:
+                await self._unpacker.fill(self._bucket, reference)(append)
+        except (RecordNotFound, Damaged):
+            return False
+        return digest.hexdigest() == reference.sha256
+
+    async def _read(self, reference: Reference, append: Append) -> None:
+        async with self._engine.backend.open_blob(self._bucket, reference.blob) as blob:
             for start in range(0, blob.size, WINDOW):
-                data = await blob.read(start, min(WINDOW, blob.size - start))
-                await workers.run(digest.update, data)
-                await self.spend(len(data))
-        matches = digest.hexdigest() == reference.sha256
-        return None if matches else f"{reference.blob} does not match its SHA-256"
+                await append(await blob.read(start, min(WINDOW, blob.size - start)))
 
     def _known(self, reference: Reference) -> KnownReference:
         known = self._references.get(reference.blob)
