@@ -67,7 +67,7 @@ class Exchange:
         return path
 
     def signed_by(self, key: AccessKey) -> Grant:
-        """Name in the log who asks; gives what he may do."""
+        """Let the log name who asks; gives what they may do."""
         self._asker = key.name or key.id
         return key.grant
 

@@ -2,7 +2,7 @@
 """The S3 server: what happens to every request around its handler.
 
 From the outside in: `_answer` turns every failure into S3 XML and writes the log line; `_carry_out` finds out
-who asks, then what, and whether he may, before a byte of a body is read or storage is looked at. What an
+who asks, then what, and whether they may, before a byte of a body is read or storage is looked at. What an
 operation does is its handler's.
 Nothing raised below leaves here as anything but an S3 answer or a cut connection (law 8).
 
