@@ -20,7 +20,7 @@ from dgproxy.storage.backend import Bucket, StorageError
 from dgproxy.storage.memory import MemoryBackend
 from tests.http.conftest import BUCKET, Site, eventually, site_over
 from tests.http.test_authentication import signed
-from tests.http.test_grants import ADMIN, CI, READER, Keyring
+from tests.http.test_grants import ADMIN, CI, KEYRING, READER
 from tests.http.wire import Answer
 
 Log = Callable[[], list[dict[str, Any]]]
@@ -35,7 +35,7 @@ def told(answer: Answer) -> Any:
 @pytest.fixture
 async def guarded(memory: MemoryBackend, log: object) -> AsyncIterator[Site]:
     """With three access keys, of which two are limited."""
-    async with site_over(memory, Keyring) as site:
+    async with site_over(memory, KEYRING) as site:
         yield site
 
 
@@ -369,7 +369,7 @@ async def test_a_line_tells_bytes_storage_and_stages(site: Site, log: Log) -> No
 
 async def test_writes_and_denials_are_audited(memory: MemoryBackend, log: object, tmp_path: Path) -> None:
     file = tmp_path / "audit.log"
-    async with audit.opened(file) as lines, site_over(memory, Keyring, audit=lines) as site:
+    async with audit.opened(file) as lines, site_over(memory, KEYRING, audit=lines) as site:
         for keys, request in (
             (CI, f"PUT /{BUCKET}/ci/a"),
             (CI, f"PUT /{BUCKET}/b"),
