@@ -27,7 +27,7 @@ Chosen = tuple[Reference, SourceIndex]
 class Choice:
     """The references `offered` to one body for `key`; those that prove damaged are taken out of the list.
 
-    What is chosen stays valid until `stack` unwinds; its id is added to `in_use`.
+    What is chosen stays valid until `stack` unwinds; its blob is added to `in_use`.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Choice:
                 await self._withdraw(best, error)
                 promised = [each for each in promised if each[0] != best]
                 continue
-            self._in_use.append(best.id)
+            self._in_use.append(best.blob)
             return best, index
         return None
 

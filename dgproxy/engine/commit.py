@@ -7,11 +7,11 @@ after the new one is durable (law 5). A failure while removing is logged and lea
 the object is committed.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import structlog
 
-from dgproxy.engine import deltaspace, keys, record
+from dgproxy.engine import deltaspace, hints, keys, record
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import Contended, EngineError, ObjectDamaged, ObjectNotFound
 from dgproxy.engine.manifest import Manifest
@@ -105,11 +105,31 @@ async def may_be_current(engine: Engine, bucket: str, manifest: Manifest) -> boo
     try:
         current = await read(engine, bucket, manifest.key)
         # Another generation with the same blobs is one that was only given new attributes since.
-        return current.generation == manifest.generation or bool(current.own_blobs() & manifest.own_blobs())
+        used = current.own_blobs() | current.shared_blobs()
+        return current.generation == manifest.generation or bool(used & manifest.own_blobs())
     except (ObjectNotFound, BucketNotFound):
         return False
     except BaseException:  # noqa: BLE001 - the commit's own error is the one that is raised
         return True
+
+
+async def may_be_needed(engine: Engine, bucket: str, manifest: Manifest) -> bool:
+    """Whether blobs published for a manifest may be in use although its commit raised.
+
+    By that manifest, or by a copy of it if it was current and has gone again. True also when that can't be
+    found out.
+    """
+    if await may_be_current(engine, bucket, manifest):
+        return True
+    try:
+        for blob in manifest.blobs():
+            if await deltaspace.kept_by(engine.backend, bucket, blob) - set(manifest.pins):
+                return True
+    except BucketNotFound:
+        return False
+    except BaseException:  # noqa: BLE001 - the commit's own error is the one that is raised
+        return True
+    return False
 
 
 async def swap(
@@ -156,24 +176,27 @@ async def remove(engine: Engine, bucket: str, key: str, allow: Allow = anything)
 
 
 async def discard(
-    engine: Engine, bucket: str, gone: Iterable[Manifest], kept: Manifest | None = None
+    engine: Engine, bucket: str, gone: Collection[Manifest], kept: Manifest | None = None
 ) -> None:
-    """Remove the blobs of generations that are no longer current; `kept` may share blobs with them."""
-    blobs: set[str] = set()
-    idle: dict[str, set[str]] = {}
+    """Remove the blobs of generations that are no longer current; `kept` may need some of them."""
+    own: set[str] = set()
+    shared: set[str] = set()
     for manifest in gone:
-        blobs |= manifest.own_blobs()
-        space = keys.space_of(manifest.key)
-        idle.setdefault(space, set()).update(reference.id for reference in manifest.references())
+        own |= manifest.own_blobs()
+        shared |= manifest.shared_blobs()
     if kept is not None:
-        blobs -= kept.own_blobs()
-    await discard_blobs(engine, bucket, blobs, idle)
+        needed = kept.own_blobs() | kept.shared_blobs()
+        own -= needed
+        shared -= needed
+    named = [manifest for manifest in gone if kept is None or manifest.extents != kept.extents]
+    own |= await hints.naming(engine.backend, bucket, named)
+    await discard_blobs(engine, bucket, own, keys.by_space(shared))
 
 
 async def discard_blobs(
-    engine: Engine, bucket: str, blobs: Iterable[str], references: Mapping[str, Iterable[str]]
+    engine: Engine, bucket: str, blobs: Iterable[str], shared: Mapping[str, Iterable[str]]
 ) -> None:
-    """Remove blobs no record points to, then those `references` (ids by deltaspace) that are idle now.
+    """Remove blobs no record points to, then those of the `shared` (by deltaspace) that are idle now.
 
     A failure is logged, never raised: what was done stays done, and garbage stays behind.
     """
@@ -181,8 +204,8 @@ async def discard_blobs(
     try:
         if unused:
             await engine.backend.remove_blobs(bucket, unused)
-        for space, ids in references.items():
-            await deltaspace.reclaim(engine.backend, bucket, space, sorted(ids))
+        for space, candidates in shared.items():
+            await deltaspace.reclaim(engine.backend, bucket, space, candidates)
     except BucketNotFound:
         return  # deleted with everything in it
     except (StorageError, EngineError) as error:

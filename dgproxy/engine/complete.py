@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from dgproxy.engine import deltaspace, keys, multipart
+from dgproxy.engine import deltaspace, duplicates, keys, multipart
 from dgproxy.engine.body import Digests
 from dgproxy.engine.commit import Allow, anything, check, commit
 from dgproxy.engine.context import Engine
@@ -144,6 +144,9 @@ async def _commit(engine: Engine, bucket: str, manifest: Manifest, allow: Allow)
         raise ObjectTooLarge(f"the parts add up to {manifest.size} bytes, more than is allowed here")
     await check(engine, bucket, manifest.key, allow)
     await _require_blobs(engine, bucket, manifest)
+    shared = await duplicates.share(engine, bucket, manifest, allow)
+    if shared is not None:
+        return shared
     offered = await deltaspace.offered(engine.backend, bucket, keys.space_of(manifest.key))
     if worth_taking_again(
         manifest.extents,
@@ -154,6 +157,7 @@ async def _commit(engine: Engine, bucket: str, manifest: Manifest, allow: Allow)
     ):
         return await _commit_again(engine, bucket, manifest, allow, fits_none=bool(offered))
     await commit(engine, bucket, manifest, allow)
+    await duplicates.remember(engine, bucket, manifest)
     return manifest
 
 
@@ -191,8 +195,7 @@ async def _commit_again(
             extents=extents,
             pins=taken.pins,
         )
-        await commit_taken(engine, bucket, whole, taken, allow)
-    return whole
+        return await commit_taken(engine, bucket, whole, taken, allow)
 
 
 class _Joined(ReadingBody):

@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """COPY: an object, or a range of one, as the body of a write.
 
-Bytes are read through `engine.get`, so they are checked on the way, and written like any other body, against
-the destination's own deltaspace. Giving an object new attributes moves no bytes at all: that is
-`put.replace_attributes`.
+Inside a bucket the copy shares the blobs of its source (`engine.sharing`). Otherwise bytes are read through
+`engine.get`, so they are checked on the way, and written like any other body, against the destination's own
+deltaspace. Giving an object new attributes moves no bytes at all: that is `put.replace_attributes`.
 """
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from dgproxy.engine.body import Body, Digests
-from dgproxy.engine.commit import Allow, anything
+from dgproxy.engine.commit import Allow, anything, check, commit, read
 from dgproxy.engine.context import Engine
 from dgproxy.engine.get import Plan, Reading, open_object
+from dgproxy.engine.incoming import Incoming
 from dgproxy.engine.manifest import Attributes, Manifest
 from dgproxy.engine.multipart import PartRecord, put_part
 from dgproxy.engine.put import put_object
+from dgproxy.engine.sharing import share
 from dgproxy.storage.backend import Buffer
 
 
@@ -68,9 +72,63 @@ async def copy_object(
 
     `body` makes the body that is stored of the reading. Raises what `open_object` and `put_object` raise.
     """
+    if source.bucket == bucket:
+        shared = await _share(engine, source, key, attributes, allow)
+        if shared is not None:
+            return shared
     async with open_object(engine, source.bucket, source.key, source.plan, to_store=True) as reading:
         chosen = attributes(reading.manifest)
         return await put_object(engine, bucket, key, body(reading), chosen, allow)
+
+
+async def _share(
+    engine: Engine,
+    source: Source,
+    key: str,
+    attributes: Callable[[Manifest], Attributes],
+    allow: Allow,
+) -> Manifest | None:
+    """A copy inside a bucket that moves no bytes; None when that is not possible."""
+    original = await read(engine, source.bucket, source.key)
+    if source.plan(original) != (0, original.size) or original.size > engine.policy.put_limit():
+        return None
+    await check(engine, source.bucket, key, allow)
+    copy = await _copy_of(engine, source, original)
+    if copy is None:
+        return None
+    copy = msgspec.structs.replace(copy, key=key, attributes=attributes(original))
+    if copy.extents:
+        return await share(engine, source.bucket, original, copy, allow)
+    await commit(engine, source.bucket, copy, allow)
+    return copy
+
+
+async def _copy_of(engine: Engine, source: Source, original: Manifest) -> Manifest | None:
+    """A manifest of the same bytes, but for its key and attributes, as if they had come in one body.
+
+    The etag of a multipart object says nothing of the MD5 of its bytes: those are read for it, and checked.
+    None when the object was replaced meanwhile.
+    """
+    copy = msgspec.structs.replace(
+        original,
+        generation=engine.new_id(),
+        created=engine.now(),
+        checksums=original.checksums if original.checksum_type == "FULL_OBJECT" else {},
+        checksum_type="FULL_OBJECT",
+        parts=(),
+        upload=None,
+        pins=(),
+    )
+    if not original.parts:
+        return copy
+    async with open_object(engine, source.bucket, source.key, source.plan, to_store=True) as reading:
+        if reading.manifest.extents != original.extents:
+            return None
+        incoming = Incoming(ReadingBody(reading), original.size)
+        while window := await incoming.window():
+            await engine.workers.run(incoming.digest, window)
+    digests = incoming.digests()
+    return msgspec.structs.replace(copy, etag=digests.md5.hex(), sha256=digests.sha256.hex())
 
 
 async def copy_part(

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A deltaspace: which references it offers to new objects, and when one of them goes.
+"""A deltaspace: which references it offers to new objects, and when a blob that several objects use goes.
 
 The list of offered references is a hint. Losing a race on it, or finding it damaged, costs duplicate bytes
-and never a wrong read: every manifest pins the exact reference it needs. A reference is needed as long as a
-delta or pin named after it exists (`keys.users_of`). Removal holds the deltaspace's lock exclusively, without
-waiting for writers, who hold it shared from choosing a reference until what they wrote carries its name;
-where there are writers, the list notes what is left for the last of them.
+and never a wrong read: every manifest pins the exact reference it needs. A reference, or a blob that several
+objects share, is needed as long as a delta or pin named after it exists (`keys.pins_of`). Removal holds the
+deltaspace's lock exclusively, without waiting for writers, who hold it shared from choosing a blob until what
+they wrote carries its name; where there are writers, the list notes what is left for the last of them.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import structlog
 
 from dgproxy.engine import keys, record
 from dgproxy.engine.errors import Contended, ObjectDamaged
+from dgproxy.engine.ids import is_id
 from dgproxy.engine.manifest import Reference
 from dgproxy.storage.backend import ABSENT, Backend, RecordNotFound, VersionConflict
 
@@ -25,12 +26,15 @@ _log = structlog.get_logger(__name__)
 
 _TRIES = 50
 
+#: Names to look at where one that is neither a blob itself nor its object's pin decides.
+_SOME = 4
+
 #: Seconds between two looks for a moment without writers.
 _PAUSE = 0.05
 
 
 class _State(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The record: the references on offer, and the ids of those that may have become idle unnoticed."""
+    """The record: the references on offer, and what may have become idle unnoticed (see `_noted`)."""
 
     references: tuple[Reference, ...]
     idle: tuple[str, ...] = ()
@@ -38,7 +42,7 @@ class _State(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @asynccontextmanager
 async def writing(backend: Backend, bucket: str, space: str) -> AsyncIterator[None]:
-    """No reference of the deltaspace is removed during the block."""
+    """No reference and no shared blob of the deltaspace is removed during the block."""
     async with backend.lock(bucket, _writers_lock(space), shared=True):
         yield
 
@@ -86,52 +90,71 @@ async def withdraw(backend: Backend, bucket: str, space: str, reference_id: str)
     await _change(backend, bucket, space, without)
 
 
-async def reclaim(backend: Backend, bucket: str, space: str, reference_ids: Iterable[str]) -> None:
-    """Remove those of the references that nothing needs any more, and those that were left for later.
+async def kept_by(backend: Backend, bucket: str, blob: str) -> set[str]:
+    """Some of what keeps a blob: its pins and the deltas against it; empty when nothing does."""
+    found = await backend.list_blobs(bucket, keys.pins_of(blob), _SOME)
+    return {item.key for item in found} - {blob}
+
+
+async def reclaim(backend: Backend, bucket: str, space: str, blobs: Iterable[str]) -> None:
+    """Remove those of the blobs that nothing needs any more, and those that were left for later.
 
     Called after whatever used them is gone, and by every writer when it ends. Where writers are at work in
     the deltaspace nothing is removed but noted: the last of them finds the note when it calls this itself.
     """
     if not backend.capabilities.exclusive_locks:
         return
-    noted = (await _read(backend, bucket, space))[0].idle
-    idle = {ref for ref in {*reference_ids, *noted} if not await _needed(backend, bucket, space, ref)}
+    noted = {_blob(space, note) for note in (await _read(backend, bucket, space))[0].idle}
+    idle = {blob for blob in {*blobs, *noted} if not await kept_by(backend, bucket, blob)}
     if not idle and not noted:
         return
     # Reclaimers wait for each other: one that gave up because of another would leave behind what that one
     # has already passed.
     async with backend.lock(bucket, f"reclaim {space}"):
-        if not await _remove_idle(backend, bucket, space, idle | set(noted)):
+        if not await _remove_idle(backend, bucket, space, idle | noted):
             await _change(backend, bucket, space, lambda state: _noting(state, idle))
             # The writers of a moment ago may have ended without having seen the note.
-            await _remove_idle(backend, bucket, space, idle | set(noted))
+            await _remove_idle(backend, bucket, space, idle | noted)
 
 
-async def _remove_idle(backend: Backend, bucket: str, space: str, reference_ids: Iterable[str]) -> bool:
+async def _remove_idle(backend: Backend, bucket: str, space: str, blobs: Iterable[str]) -> bool:
     """Remove those that are not needed and every note of the others; False when writers are at work."""
     async with backend.try_lock(bucket, _writers_lock(space)) as alone:
         if not alone:
             return False
-        for reference_id in sorted(reference_ids):
-            if not await _needed(backend, bucket, space, reference_id):
+        settled: set[str] = set()
+        left = sorted(blobs)
+        while left:
+            blob = left.pop()
+            settled.add(blob)
+            if await kept_by(backend, bucket, blob):
+                continue
+            if keys.is_reference(blob):
                 # List first: a crash in between leaves an unused blob, not a list that offers nothing.
-                await withdraw(backend, bucket, space, reference_id)
-                await backend.remove_blobs(bucket, keys.reference_names(space, reference_id))
-        settled = set(reference_ids)
+                await withdraw(backend, bucket, space, keys.blob_id(blob))
+            elif (reference := keys.reference_of(blob)) is not None:
+                left.append(reference)  # this may have been its last delta
+            found = await backend.list_blobs(bucket, keys.stem(blob), _SOME)
+            await backend.remove_blobs(bucket, [item.key for item in found])
         await _change(backend, bucket, space, lambda state: _settling(state, settled))
     return True
 
 
 def _noting(state: _State, idle: Iterable[str]) -> _State:
-    return _State(state.references, tuple(sorted({*state.idle, *idle})))
+    return _State(state.references, tuple(sorted({*state.idle, *map(_noted, idle)})))
 
 
 def _settling(state: _State, settled: Iterable[str]) -> _State:
-    return _State(state.references, tuple(sorted(set(state.idle).difference(settled))))
+    return _State(state.references, tuple(sorted(set(state.idle).difference(map(_noted, settled)))))
 
 
-async def _needed(backend: Backend, bucket: str, space: str, reference_id: str) -> bool:
-    return bool(await backend.list_blobs(bucket, keys.users_of(space, reference_id), 1))
+def _noted(blob: str) -> str:
+    """What the list says for a blob: its name, for a reference its id alone."""
+    return keys.blob_id(blob) if keys.is_reference(blob) else keys.name_of(blob)
+
+
+def _blob(space: str, note: str) -> str:
+    return keys.raw_reference(space, note) if is_id(note) else keys.blob_named(space, note)
 
 
 def _writers_lock(space: str) -> str:

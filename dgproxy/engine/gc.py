@@ -221,7 +221,7 @@ async def _remove(engine: Engine, bucket: str, garbage: list[_Suspect]) -> dict[
             await engine.backend.remove_blobs(bucket, unused[start : start + _REMOVED_AT_ONCE])
     references = [suspect.name for suspect in garbage if suspect.name.kind == "reference"]
     for space in sorted({name.space for name in references}):
-        here = [name.id for name in references if name.space == space]
+        here = [name.key for name in references if name.space == space]
         await deltaspace.reclaim(engine.backend, bucket, space, here)
     return {
         name.id: "kept, because uploads to its deltaspace never paused; the last of them will remove it"

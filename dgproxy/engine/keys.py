@@ -7,6 +7,7 @@ that piece. `docs/STORAGE_FORMAT.md` shows the layout.
 """
 
 import re
+from collections.abc import Iterable
 
 OBJECTS = "objects/"
 UPLOADS = "uploads/"
@@ -15,6 +16,8 @@ _SPACES = "deltaspaces/"
 
 #: Long enough to recognise a file, short enough for any file system after ids and suffixes.
 _NAME_LENGTH = 80
+#: Characters of an id (`engine.ids`).
+_ID = 26
 _UNREADABLE = re.compile(r"[^A-Za-z0-9._+@=-]+")
 
 
@@ -35,7 +38,12 @@ def space_of(key: str) -> str:
 
 def readable(key: str) -> str:
     """The piece of an object's name that stands in the names of its blobs."""
-    return _UNREADABLE.sub("_", key.rsplit("/", 1)[-1])[-_NAME_LENGTH:]
+    return _UNREADABLE.sub("_", name_of(key))[-_NAME_LENGTH:]
+
+
+def name_of(key: str) -> str:
+    """The last piece of any key."""
+    return key[key.rfind("/") + 1 :]
 
 
 def references(space: str) -> str:
@@ -43,14 +51,14 @@ def references(space: str) -> str:
     return f"{_SPACES}{space}references.json"
 
 
+def hint(space: str, digest: str) -> str:
+    """The record that names an object with these bytes."""
+    return f"{_SPACES}{space}{digest}.json"
+
+
 def reference(space: str, reference_id: str, suffix: str) -> str:
     """A reference's blob; `suffix` is its codec's."""
     return f"{_SPACES}{space}{reference_id}.reference{suffix}"
-
-
-def reference_names(space: str, reference_id: str) -> list[str]:
-    """Every name a reference's blob may have, for who does not know its codec."""
-    return [reference(space, reference_id, suffix) for suffix in (".bin", ".bin.zst")]
 
 
 def users_of(space: str, reference_id: str) -> str:
@@ -71,6 +79,73 @@ def delta(key: str, reference_id: str, blob_id: str, suffix: str) -> str:
 def whole(key: str, blob_id: str, suffix: str) -> str:
     """The blob of bytes stored whole for one object; `suffix` is its codec's."""
     return f"{_SPACES}{space_of(key)}{blob_id}-{readable(key)}{suffix}"
+
+
+def pin_of(blob: str, key: str, pin_id: str) -> str:
+    """The empty blob that keeps `blob` for the object `key`; it lies in the deltaspace of the blob."""
+    return f"{pins_of(blob)}{pin_id}-{readable(key)}.pin"
+
+
+def pins_of(blob: str) -> str:
+    """The prefix of every name that keeps a blob: its pins, and the deltas against it.
+
+    The name of a blob of one object alone may start with it, too: its own.
+    """
+    return f"{blob[: blob.rfind('/') + 1]}{blob_id(blob)}-"
+
+
+def is_reference(blob: str) -> bool:
+    """Whether a blob is a reference, in whichever codec."""
+    return name_of(blob)[_ID:].startswith(".reference.")
+
+
+def is_delta(blob: str) -> bool:
+    """Whether a blob is a delta, in whichever codec."""
+    return not blob.endswith((".bin", ".bin.zst", ".pin", ".json"))
+
+
+def blob_id(blob: str) -> str:
+    """The id of a blob: a reference's, a delta's, a direct object's."""
+    name = name_of(blob)
+    return name[_ID + 1 : 2 * _ID + 1] if is_delta(blob) else name[:_ID]
+
+
+def reference_of(blob: str) -> str | None:
+    """The reference a delta is read against, by the name it has when stored raw; None for other blobs."""
+    return raw_reference(space_of_blob(blob), name_of(blob)[:_ID]) if is_delta(blob) else None
+
+
+def raw_reference(space: str, reference_id: str) -> str:
+    """A reference of which only the id is known, by the name it has when stored raw: see `stem`."""
+    return reference(space, reference_id, ".bin")
+
+
+def stem(blob: str) -> str:
+    """What the name of a blob starts with, and no other's does: a reference is found in whichever codec."""
+    return f"{blob[: blob.rfind('/') + 1]}{blob_id(blob)}." if is_reference(blob) else blob
+
+
+def blob_named(space: str, name: str) -> str:
+    """The blob of this name in a deltaspace."""
+    return f"{_SPACES}{space}{name}"
+
+
+def pinned_id(pin: str) -> str:
+    """The id of the blob that a pin keeps."""
+    return name_of(pin)[:_ID]
+
+
+def space_of_blob(blob: str) -> str:
+    """The deltaspace a blob lies in, whoever uses it."""
+    return blob[len(_SPACES) : blob.rfind("/") + 1]
+
+
+def by_space(blobs: Iterable[str]) -> dict[str, list[str]]:
+    """Blobs by the deltaspaces they lie in."""
+    found: dict[str, list[str]] = {}
+    for blob in blobs:
+        found.setdefault(space_of_blob(blob), []).append(blob)
+    return found
 
 
 def setting(name: str) -> str:

@@ -10,6 +10,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from dgproxy.engine import keys
+
 #: The only value of `Manifest.format` this version writes and reads.
 FORMAT: Final = 1
 
@@ -105,7 +107,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     #: The object itself, when it is small.
     inline: bytes | None = None
     extents: tuple[Extent, ...] = ()
-    #: Pin blobs that keep references for this object.
+    #: Pin blobs that keep for this object what it shares with others: see `engine.sharing`.
     pins: tuple[str, ...] = ()
 
     @property
@@ -117,7 +119,16 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         """Every reference this object can't be read without."""
         return {extent.reference for extent in self.extents if extent.reference is not None}
 
+    def blobs(self) -> set[str]:
+        """Every blob that holds bytes of this object, its own or shared with others; no references."""
+        return {extent.blob for extent in self.extents}
+
     def own_blobs(self) -> set[str]:
-        """What goes when this generation goes: its blobs and pins, never a reference."""
-        shared = {reference.blob for reference in self.references()}
-        return {extent.blob for extent in self.extents} - shared | set(self.pins)
+        """What goes when this generation goes: its pins, and the blobs it holds no pin of."""
+        return self.blobs() - self.shared_blobs() | set(self.pins)
+
+    def shared_blobs(self) -> set[str]:
+        """What others may need, too: its references, and the blobs it holds a pin of."""
+        pinned = {keys.pinned_id(pin) for pin in self.pins}
+        kept = {blob for blob in self.blobs() if keys.blob_id(blob) in pinned}
+        return kept | {reference.blob for reference in self.references()}

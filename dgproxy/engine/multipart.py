@@ -239,7 +239,7 @@ async def finish(
         upload.key,
         parts,
         records=records,
-        kept=set() if result is None else result.own_blobs(),
+        kept=set() if result is None else result.blobs(),
     )
 
 
@@ -252,9 +252,9 @@ async def _discard_parts(
     kept: AbstractSet[str] = frozenset(),
 ) -> None:
     """Remove the blobs of parts, except those `kept`, and `records`; nothing points to them any more."""
-    references = {part.extent.reference.id for part in parts if part.extent.reference is not None}
+    references = {part.extent.reference.blob for part in parts if part.extent.reference is not None}
     blobs = {part.extent.blob for part in parts} - kept
-    await discard_blobs(engine, bucket, {*records, *blobs}, {keys.space_of(key): references})
+    await discard_blobs(engine, bucket, {*records, *blobs}, keys.by_space(references))
 
 
 async def _read_all(engine: Engine, bucket: str, places: Sequence[str]) -> list[tuple[str, Record]]:

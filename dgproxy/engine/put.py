@@ -6,9 +6,9 @@ from collections.abc import Callable
 import msgspec
 
 from dgproxy import timing
-from dgproxy.engine import deltaspace, keys
+from dgproxy.engine import deltaspace, duplicates, keys
 from dgproxy.engine.body import Body
-from dgproxy.engine.commit import Allow, anything, check, commit, may_be_current, swap
+from dgproxy.engine.commit import Allow, anything, check, commit, may_be_needed, swap
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectNotFound
 from dgproxy.engine.intake import Taken, take
@@ -44,23 +44,26 @@ async def put_object(
             extents=extents,
             pins=taken.pins,
         )
-        await commit_taken(engine, bucket, manifest, taken, allow)
-    return manifest
+        return await commit_taken(engine, bucket, manifest, taken, allow)
 
 
 async def commit_taken(
     engine: Engine, bucket: str, manifest: Manifest, taken: Taken, allow: Allow = anything
-) -> None:
+) -> Manifest:
     """Commit a manifest that points to what was just taken in; a new reference is then offered.
 
-    Both before anyone is answered, so that who has seen a write succeed can count on its reference. Raises
-    what `commit` raises.
+    Both before anyone is answered, so that who has seen a write succeed can count on its reference. Bytes
+    that the deltaspace has already are shared, and what was taken in is left to go. Returns what was
+    committed; raises what `commit` raises.
     """
+    shared = await duplicates.share(engine, bucket, manifest, allow)
+    if shared is not None:
+        return shared
     try:
         with timing.stage("commit"):
             await commit(engine, bucket, manifest, allow)
     except BaseException:
-        if await may_be_current(engine, bucket, manifest):
+        if await may_be_needed(engine, bucket, manifest):
             taken.keep()
         raise
     taken.keep()
@@ -68,6 +71,8 @@ async def commit_taken(
         for reference in manifest.references():
             space, most = keys.space_of(manifest.key), engine.policy.max_references
             await deltaspace.offer(engine.backend, bucket, space, reference, most)
+    await duplicates.remember(engine, bucket, manifest)
+    return manifest
 
 
 async def replace_attributes(

@@ -57,7 +57,7 @@ async def test_a_window_that_does_not_compress_among_others(world: World) -> Non
 
 async def test_turned_off(backend: Backend) -> None:
     async with world_over(backend, replace(POLICY, compression=False)) as world:
-        assert (await world.put("s/notes.txt", text(SIZE, 0))).extents[0].codec == "raw"
+        assert (await world.put("t/notes.txt", text(SIZE, 0))).extents[0].codec == "raw"
         (reference,) = (await world.put("s/v0.zip", text(SIZE, 0))).references()
         assert (reference.codec, reference.stored) == ("raw", SIZE)
 

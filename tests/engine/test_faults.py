@@ -75,6 +75,21 @@ async def copying(world: World) -> None:
     await world.copy("s/x.zip", "s/c.zip")
 
 
+async def duplicated(world: World) -> None:
+    """`s/x.zip` shares its blob, and the reference that needs, with an object of another deltaspace."""
+    await delta(world)
+    await world.copy("s/x.zip", "t/c.zip")
+
+
+async def copying_again(world: World) -> None:
+    await world.copy("s/x.zip", "u/c.zip")
+
+
+async def two_of_a_kind(world: World) -> None:
+    await reference(world)
+    await world.put("s/twin.zip", NEW)
+
+
 async def tagging(world: World) -> None:
     await world.attributes("s/x.zip", Attributes(tags={"a": "b"}))
 
@@ -92,6 +107,13 @@ OPERATIONS: dict[str, tuple[Setup, Setup, set[bytes | None]]] = {
     "delete delta": (delta, deleting, {OLD, None}),
     "delete last delta": (last_delta, deleting, {OLD, None}),
     "copy": (delta, copying, {OLD}),
+    "copy of a copy": (duplicated, copying_again, {OLD}),
+    "copy of a reference": (only_reference, copying, {OLD}),
+    "copy of nothing but a delta": (last_delta, copying_again, {OLD}),
+    "delete what is shared": (duplicated, deleting, {OLD, None}),
+    "overwrite what is shared": (duplicated, putting(NEW), {OLD, NEW}),
+    "duplicate": (two_of_a_kind, putting(NEW), {None, NEW}),
+    "duplicate of itself": (last_delta, putting(OLD), {OLD}),
     "attributes": (delta, tagging, {OLD}),
 }
 
@@ -181,7 +203,7 @@ async def test_objects(name: str, fault: str) -> None:
             for key, data in others.items():
                 await world.assert_object(key, data)
             if end is None:  # what was acknowledged took place
-                assert name == "copy" or found == (await done(name))
+                assert name.startswith("copy") or found == (await done(name))
             await operation(world)  # and can be repeated
             for key, data in others.items():
                 await world.assert_object(key, data)

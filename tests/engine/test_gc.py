@@ -357,7 +357,7 @@ async def test_an_unneeded_reference_is_not_offered_any_more(world: World) -> No
     assert await deltaspace.offered(world.backend, world.bucket, "s/") == ()
     with pytest.raises(RecordNotFound):
         await world.blob(next(iter(manifest.references())).blob)
-    await world.assert_clean()
+    assert not await world.stored()
 
 
 async def test_leftovers_in_staging(world: World, tmp_path: Path) -> None:

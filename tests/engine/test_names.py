@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgproxy.engine import keys
+from dgproxy.codec.forms import Form
+from dgproxy.engine import codecs, keys
 from dgproxy.engine.ids import is_id, new_id
 
+DELTA_SUFFIXES = [codecs.delta_in(form).suffix for form in Form]
 object_keys = st.text(st.characters(codec="utf-8"), min_size=1, max_size=300)
 
 
@@ -52,7 +54,7 @@ def test_every_blob_is_in_its_deltaspace(key: str) -> None:
     assert "/" not in key[len(space) :]
     room = f"deltaspaces/{space}"
     names = [keys.pin(key, reference, blob), keys.delta(key, reference, blob, ".residual.zst")]
-    names += [keys.whole(key, blob, ".bin.zst"), *keys.reference_names(space, reference)]
+    names += [keys.whole(key, blob, ".bin.zst"), keys.reference(space, reference, ".bin.zst")]
     names.append(keys.references(space))
     for name in names:
         assert name.startswith(room)
@@ -61,6 +63,26 @@ def test_every_blob_is_in_its_deltaspace(key: str) -> None:
     users = [name for name in names if name.startswith(keys.users_of(space, reference))]
     assert users == names[:2]  # the pin and the delta keep a reference, nothing else does
     assert keys.object_key(keys.manifest(key)) == key
+
+
+@given(object_keys)
+def test_a_blobs_name_says_what_keeps_it(key: str) -> None:
+    space, reference, blob = keys.space_of(key), new_id(1), new_id(2)
+    whole = [keys.whole(key, blob, suffix) for suffix in (".bin", ".bin.zst")]
+    deltas = [keys.delta(key, reference, blob, suffix) for suffix in DELTA_SUFFIXES]
+    for each in [*whole, *deltas]:
+        pin = keys.pin_of(each, "elsewhere/x", new_id(3))
+        assert (keys.blob_id(each), keys.pinned_id(pin), keys.space_of_blob(pin)) == (blob, blob, space)
+        assert pin.startswith(keys.pins_of(each))
+        assert (keys.is_reference(each), keys.stem(each)) == (False, each)
+    raw = keys.raw_reference(space, reference)
+    assert {keys.reference_of(each) for each in whole} == {None}
+    assert {keys.reference_of(each) for each in deltas} == {raw}
+    for each in (raw, keys.reference(space, reference, ".bin.zst")):
+        assert (keys.blob_id(each), keys.is_reference(each)) == (reference, True)
+        assert each.startswith(keys.stem(each))
+        assert all(delta.startswith(keys.pins_of(each)) for delta in deltas)
+        assert keys.pin(key, reference, blob).startswith(keys.pins_of(each))
 
 
 def test_parts_sort_as_their_numbers() -> None:

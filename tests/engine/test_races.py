@@ -192,13 +192,18 @@ async def test_two_processes(backend: Backend, seed: int) -> None:
             for _ in range(6):
                 key = chance.choice(names)
                 await pause(chance)
-                match chance.randrange(5):
+                match chance.randrange(7):
                     case 0 | 1:
                         await world.put(key, Sent(chance.choice(contents), pause=True))
                     case 2:
                         await world.delete(key)
                     case 3:
                         await world.upload(key, chance.choice(contents))
+                    case 4 | 5:
+                        try:
+                            await world.copy(chance.choice(names), chance.choice([key, f"t/{key[2:]}"]))
+                        except ObjectNotFound:
+                            continue
                     case _:
                         try:
                             assert await world.get(key) in contents
@@ -209,8 +214,46 @@ async def test_two_processes(backend: Backend, seed: int) -> None:
         for key in await one.listed():
             assert await one.get(key) == await other.get(key)
         await one.assert_exact()
+        names += [f"t/{key[2:]}" for key in names]
         await asyncio.gather(*((one, other)[number % 2].delete(key) for number, key in enumerate(names)))
         await one.assert_clean()
+
+
+@SEEDS
+async def test_copies_while_source_and_copy_change(world: World, seed: int) -> None:
+    """A blob that several objects share goes with the last of them, whoever is the last."""
+    chance = random.Random(seed)
+    contents = [version(SIZE, number) for number in range(3)] + [noise(SIZE, 6)]
+    names = ["s/1.zip", "s/2.zip", "s/1.txt", "t/1.zip"]
+    await world.put("s/v0.zip", version(SIZE, 0))
+    await world.put("s/1.zip", contents[1])
+
+    async def copy() -> None:
+        for _ in range(6):
+            await pause(chance)
+            source, target = chance.sample(names, 2)
+            try:
+                await world.copy(source, target)
+            except ObjectNotFound:
+                continue
+
+    async def change() -> None:
+        for _ in range(6):
+            await pause(chance)
+            key = chance.choice([*names, "s/v0.zip"])
+            if chance.random() < 0.5:
+                await world.delete(key)
+            else:
+                await world.put(key, Sent(chance.choice(contents), pause=True))
+
+    async with asyncio.TaskGroup() as group:
+        for work in (copy(), copy(), copy(), change(), change()):
+            group.create_task(work)
+    for key in await world.listed():
+        assert await world.get(key) in contents
+    await world.assert_exact()
+    await asyncio.gather(*map(world.delete, [*names, "s/v0.zip"]))
+    await world.assert_clean()
 
 
 @SEEDS

@@ -238,7 +238,7 @@ async def test_an_object_that_never_stands_still_is_not_known(world: World) -> N
     await world.put("s/1.txt", noise(20_000, 0))
 
     async def overwrite() -> None:
-        await world.put("s/1.txt", noise(20_000, 0))
+        await world.put("s/1.txt", noise(20_000, backend.times))
 
     backend = Meddling(world.backend, overwrite)
     backend.times = 1000

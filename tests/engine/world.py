@@ -3,6 +3,7 @@
 
 import asyncio
 import hashlib
+import re
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,11 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dgproxy.codec import files, frames
-from dgproxy.engine import complete, context, copy, delete, listing, multipart, put
+from dgproxy.engine import complete, context, copy, delete, keys, listing, multipart, put, record
 from dgproxy.engine.body import Digests
 from dgproxy.engine.commit import Allow, anything, read
 from dgproxy.engine.errors import ObjectNotFound
 from dgproxy.engine.get import Plan, open_object
+from dgproxy.engine.hints import Hint, content_digest
 from dgproxy.engine.manifest import WINDOW, Attributes, Manifest
 from dgproxy.engine.policy import Policy
 from dgproxy.storage.backend import Backend, Buffer, Listed
@@ -22,6 +24,7 @@ from dgproxy.storage.cache import FileCache
 
 BUCKET = "bucket"
 MIB = 1 << 20
+HINT = re.compile(r"deltaspaces/(.*/)?[0-9a-f]{64}\.json")
 POLICY = Policy((".zip",), 0.5)
 
 
@@ -173,10 +176,14 @@ class World:
 
     # -- what must hold ------------------------------------------------------------------------------------
 
-    async def stored(self, room: str = "deltaspaces/") -> list[str]:
-        """Everything the backend holds in a room of the bucket, blobs and records."""
+    async def everything(self, room: str = "deltaspaces/") -> list[str]:
+        """What the backend holds in a room of the bucket, blobs and records."""
         page = await self.backend.list_records(self.bucket, room, limit=1_000_000)
         return [item.key for item in page.items if isinstance(item, Listed)]
+
+    async def stored(self, room: str = "deltaspaces/") -> list[str]:
+        """Everything but the digest hints."""
+        return [key for key in await self.everything(room) if not HINT.fullmatch(key)]
 
     async def blob(self, key: str) -> bytes:
         async with self.backend.open_blob(self.bucket, key) as blob:
@@ -210,15 +217,20 @@ class World:
         """Without an object and an upload there is nothing: no blob, pin, reference, record, or lease."""
         assert not await self.stored("objects/")
         assert not await self.stored("uploads/")
-        assert not await self.stored("deltaspaces/")
+        assert not await self.everything("deltaspaces/")
         assert self.engine.budget.free == self.leasable
 
     async def assert_exact(self) -> None:
-        """Every stored blob is pointed to by an object or a part, and every one pointed to is there."""
+        """Every stored blob is pointed to by an object or a part, and every one pointed to is there.
+
+        Every hint names an object that has its bytes.
+        """
         expected: set[str] = set()
+        digests: dict[str, str] = {}
         for key in await self.listed():
             manifest = await self.head(key)
-            expected |= manifest.own_blobs() | {reference.blob for reference in manifest.references()}
+            expected |= manifest.own_blobs() | manifest.shared_blobs()
+            digests[key] = content_digest(manifest)
         for upload in await multipart.uploads_of(self.engine, self.bucket):
             for part in await multipart.parts_of(self.engine, self.bucket, upload.id):
                 expected.add(part.extent.blob)
@@ -226,6 +238,9 @@ class World:
                     expected.add(part.extent.reference.blob)
         found = {key for key in await self.stored() if not key.endswith("/references.json")}
         assert found - {"deltaspaces/references.json"} == expected
+        for place in set(await self.everything()) - set(await self.stored()):
+            named = record.decode((await self.backend.read_record(self.bucket, place)).data, Hint, place).key
+            assert place == keys.hint(keys.space_of(named), digests[named])
 
     @property
     def leasable(self) -> int:
