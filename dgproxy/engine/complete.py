@@ -3,7 +3,8 @@
 
 Idempotent: a repeated Complete, also after a crash or on another process, finds its own result by the
 upload's id in the manifest. It holds the upload's lock exclusively, so neither another Complete, nor Abort,
-nor a late part interferes. No object data moves, unless `policy.worth_taking_again` says so.
+nor a late part interferes. No object data moves, except for an object so small that it goes
+into its manifest, and for one that becomes a reference.
 """
 
 import hashlib
@@ -26,11 +27,12 @@ from dgproxy.engine.errors import (
     PartTooSmall,
     UploadNotFound,
 )
+from dgproxy.engine.founding import Founding
 from dgproxy.engine.get import open_manifest
 from dgproxy.engine.intake import take
 from dgproxy.engine.manifest import FORMAT, Manifest, Part
 from dgproxy.engine.multipart import PartRecord, Upload
-from dgproxy.engine.policy import MIN_PART, storage_type, worth_taking_again
+from dgproxy.engine.policy import INLINE_LIMIT, MIN_PART, may_be_reference, mostly_against, storage_type
 from dgproxy.engine.put import commit_taken
 from dgproxy.storage.backend import RecordNotFound
 
@@ -147,15 +149,17 @@ async def _commit(engine: Engine, bucket: str, manifest: Manifest, allow: Allow)
     shared = await duplicates.share(engine, bucket, manifest, allow)
     if shared is not None:
         return shared
-    offered = await deltaspace.offered(engine.backend, bucket, keys.space_of(manifest.key))
-    if worth_taking_again(
-        manifest.extents,
-        manifest.size,
-        eligible=engine.policy.eligible(manifest.key),
-        offered=len(offered),
-        may_offer=engine.policy.max_references,
-    ):
-        return await _commit_again(engine, bucket, manifest, allow, fits_none=bool(offered))
+    if manifest.size <= INLINE_LIMIT:
+        return await _commit_again(engine, bucket, manifest, allow)
+    if may_be_reference(manifest.size, eligible=engine.policy.eligible(manifest.key)):
+        offered = await deltaspace.offered(engine.backend, bucket, keys.space_of(manifest.key))
+        founding = Founding(engine, bucket, manifest.key, list(offered))
+        against = mostly_against(manifest.extents)
+        if against is None and await founding.by_misfit():
+            fits = False if offered else None
+            return await _commit_again(engine, bucket, manifest, allow, as_reference=fits)
+        if against is not None and await founding.by_drift(against, manifest.size, manifest.stored):
+            return await _commit_again(engine, bucket, manifest, allow, as_reference=True)
     await commit(engine, bucket, manifest, allow)
     await duplicates.remember(engine, bucket, manifest)
     return manifest
@@ -178,13 +182,15 @@ async def _require_blobs(engine: Engine, bucket: str, manifest: Manifest) -> Non
 
 
 async def _commit_again(
-    engine: Engine, bucket: str, manifest: Manifest, allow: Allow, *, fits_none: bool
+    engine: Engine, bucket: str, manifest: Manifest, allow: Allow, *, as_reference: bool | None = None
 ) -> Manifest:
-    """Take the parts' bytes in as one body and commit that instead."""
+    """Take the parts' bytes in as one body and commit that instead; `as_reference` as in `intake.take`."""
     async with AsyncExitStack() as stack:
         reading = await open_manifest(engine, stack, bucket, manifest, 0, manifest.size, to_store=True)
         body, limit = _Joined(reading), engine.policy.object_limit()
-        taking = take(engine, bucket, manifest.key, body, whole_object=True, limit=limit, fits_none=fits_none)
+        taking = take(
+            engine, bucket, manifest.key, body, whole_object=True, limit=limit, as_reference=as_reference
+        )
         taken = await stack.enter_async_context(taking)
         extents = () if taken.extent is None else (taken.extent,)
         whole = msgspec.structs.replace(

@@ -69,13 +69,21 @@ async def offered(backend: Backend, bucket: str, space: str) -> tuple[Reference,
     return state.references
 
 
-async def offer(backend: Backend, bucket: str, space: str, reference: Reference, most: int) -> None:
-    """Add a stored, pinned reference to the list, if it has fewer than `most`."""
+async def offer(
+    backend: Backend, bucket: str, space: str, reference: Reference, most: int, leaves: str | None
+) -> None:
+    """Add a stored, pinned reference to the list, if it has fewer than `most`, or in place of one of them.
+
+    The one that `leaves` (its id) stays in storage as long as something needs it.
+    """
 
     def add(state: _State) -> _State:
-        if len(state.references) >= most:
+        stay = state.references
+        if len(stay) >= most:
+            stay = tuple(each for each in stay if each.id != leaves)
+        if len(stay) >= most:
             return state
-        return _State((*state.references, reference), state.idle)
+        return _State((*stay, reference), state.idle)
 
     await _change(backend, bucket, space, add)
 

@@ -18,6 +18,7 @@ from dgproxy.engine.body import Body, Digests
 from dgproxy.engine.choice import Choice, Chosen
 from dgproxy.engine.commit import discard_blobs
 from dgproxy.engine.context import Engine
+from dgproxy.engine.founding import Founding
 from dgproxy.engine.incoming import Incoming
 from dgproxy.engine.manifest import Extent
 from dgproxy.engine.policy import INLINE_LIMIT, memory_for
@@ -28,7 +29,8 @@ from dgproxy.engine.staging import Staging
 class Taken:
     """What became of a body: `inline` bytes or one `extent`, and what is known about it.
 
-    `pins` is not empty when the extent is a new reference, to be offered once its object exists.
+    `pins` is not empty when the extent is a new reference, to be offered once its object exists, in place of
+    the one that `leaves` (an id) if there is no room.
     """
 
     digests: Digests
@@ -37,6 +39,34 @@ class Taken:
     inline: bytes | None = None
     extent: Extent | None = None
     pins: tuple[str, ...] = ()
+    leaves: str | None = None
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What may become of a body that takes part in its deltaspace.
+
+    It is encoded against the `chosen` reference, or stored whole until `choice` finds that a window fits one.
+    With a `founding` it may become a reference, with `renews` it does when it is stored whole.
+    """
+
+    choice: Choice | None = None
+    chosen: Chosen | None = None
+    founding: Founding | None = None
+    renews: bool = False
+
+    async def founds(self) -> bool:
+        """Whether the body, stored whole, is a new reference."""
+        if self.founding is None:
+            return False
+        return await (self.founding.by_decision() if self.renews else self.founding.by_misfit())
+
+    async def settle(self, staging: Staging) -> None:
+        """The body is staged: make a reference of a delta that shows that one is due."""
+        if self.founding is not None and staging.reference is not None and staging.worth_keeping:
+            self.renews = await self.founding.by_drift(staging.reference, staging.length, staging.size)
+            if self.renews:
+                await staging.turn_whole()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +80,26 @@ class _Arrival:
     incoming: Incoming
     first: memoryview
 
-    async def staging(self, *, founds: bool) -> Staging:
+    async def staging(self, plan: _Plan) -> Staging:
         """Where it will be staged; whether it compresses is asked of its first window."""
         share = 1.0
         if self.engine.policy.compression and self.first:
             share = await self.engine.workers.run(frames.share, self.first)
         whole = self.engine.policy.whole_coding(share)
-        return Staging(self.engine, self.bucket, self.key, self.body.size, whole, founds=founds)
+        return Staging(self.engine, self.bucket, self.key, self.body.size, whole, plan.founds)
 
-    async def taken(
-        self, staging: Staging, choice: Choice | None = None, chosen: Chosen | None = None
-    ) -> Taken:
-        """Store the body and ask its sender whether it is right.
-
-        It is stored against the `chosen` reference, or whole until `choice` finds that a window fits one.
-        """
-        if chosen is None:
+    async def taken(self, staging: Staging, plan: _Plan) -> Taken:
+        """Store the body and ask its sender whether it is right."""
+        if plan.chosen is None:
             await staging.begin_whole()
         else:
-            await staging.begin_delta(*chosen)
-        digests = await self._store(staging, choice)
+            await staging.begin_delta(*plan.chosen)
+        digests = await self._store(staging, plan.choice)
         checksums = self.body.verify(digests)
+        await plan.settle(staging)
         extent, pins = await staging.finish(digests.sha256.hex())
-        return Taken(digests, checksums, staging.keep, extent=extent, pins=pins)
+        leaves = None if plan.founding is None else plan.founding.leaves
+        return Taken(digests, checksums, staging.keep, extent=extent, pins=pins, leaves=leaves)
 
     async def _store(self, staging: Staging, choice: Choice | None) -> Digests:
         """Send every window through: one in work while the next one fills."""
@@ -112,13 +139,13 @@ async def take(
     *,
     whole_object: bool,
     limit: int,
-    fits_none: bool = False,
+    as_reference: bool | None = None,
 ) -> AsyncIterator[Taken]:
     """Store a body's bytes, at most `limit`, for `key`.
 
-    Only a `whole_object` may go inline or become a reference. `fits_none` says that no offered reference is
-    worth trying. Raises ObjectTooLarge, Overloaded, the storage layer's errors, and whatever the body itself
-    raises.
+    Only a `whole_object` may go inline or become a reference. `as_reference` is what is known of it already:
+    it fits no offered reference (False), or it renews one (True). Raises ObjectTooLarge, Overloaded, the
+    storage layer's errors, and whatever the body itself raises.
     """
     async with AsyncExitStack() as stack:
         if not body.memory_is_leased:
@@ -128,7 +155,7 @@ async def take(
         if whole_object and len(arrival.first) <= INLINE_LIMIT:
             yield _inline(arrival)
         else:
-            taken = _blob(arrival, whole_object=whole_object, fits_none=fits_none)
+            taken = _blob(arrival, whole_object=whole_object, as_reference=as_reference)
             yield await stack.enter_async_context(taken)
 
 
@@ -142,7 +169,7 @@ def _inline(arrival: _Arrival) -> Taken:
 
 
 @asynccontextmanager
-async def _blob(arrival: _Arrival, *, whole_object: bool, fits_none: bool) -> AsyncIterator[Taken]:
+async def _blob(arrival: _Arrival, *, whole_object: bool, as_reference: bool | None) -> AsyncIterator[Taken]:
     """Too large for the manifest: a blob, written under the deltaspace's lock.
 
     The lock is held until a record points to the blob or the blob is gone, so that whoever gets it
@@ -153,28 +180,17 @@ async def _blob(arrival: _Arrival, *, whole_object: bool, fits_none: bool) -> As
     try:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(deltaspace.writing(engine.backend, bucket, space))
+            plan = _Plan()
             if engine.policy.eligible(arrival.key):
-                storing = _eligible(arrival, stack, in_use, whole_object=whole_object, fits_none=fits_none)
-            else:
-                staging = await stack.enter_async_context(await arrival.staging(founds=False))
-                storing = arrival.taken(staging)
-            yield await storing
+                offered = list(await deltaspace.offered(engine.backend, bucket, space))
+                if as_reference is None:
+                    plan.choice = Choice(engine, bucket, arrival.key, offered, stack, in_use)
+                    plan.chosen = await plan.choice.of(arrival.first, 0)
+                if whole_object:
+                    plan.founding = Founding(engine, bucket, arrival.key, offered)
+                    plan.renews = bool(as_reference)
+            staging = await stack.enter_async_context(await arrival.staging(plan))
+            yield await arrival.taken(staging, plan)
     finally:
         # While the deltaspace's lock was held here, others may have had to leave references behind.
         await discard_blobs(engine, bucket, (), {space: in_use})
-
-
-async def _eligible(
-    arrival: _Arrival, stack: AsyncExitStack, in_use: list[str], *, whole_object: bool, fits_none: bool
-) -> Taken:
-    """Part of the deltaspace: a delta where it fits a reference, else, while there is room, a reference.
-
-    So neither the first upload nor any other decides about all that follow. `in_use` receives the reference.
-    """
-    engine, space = arrival.engine, keys.space_of(arrival.key)
-    offered = list(await deltaspace.offered(engine.backend, arrival.bucket, space))
-    choice = None if fits_none else Choice(engine, arrival.bucket, arrival.key, offered, stack, in_use)
-    chosen = None if choice is None else await choice.of(arrival.first, 0)
-    founds = whole_object and len(offered) < engine.policy.max_references
-    staging = await stack.enter_async_context(await arrival.staging(founds=founds))
-    return await arrival.taken(staging, choice, chosen)

@@ -2,8 +2,8 @@
 """Where things stand inside a bucket of the backend: the only place that builds or takes apart storage keys.
 
 Manifest keys are the object keys under one fixed prefix, so a backend listing is an S3 listing. A blob's name
-carries a readable piece of its object's name for the person who looks at the storage; nothing ever parses
-that piece. `docs/STORAGE_FORMAT.md` shows the layout.
+carries a readable piece of its object's name for the person who looks at the storage; nothing that must be
+right depends on that piece. `docs/STORAGE_FORMAT.md` shows the layout.
 """
 
 import re
@@ -64,6 +64,12 @@ def reference(space: str, reference_id: str, suffix: str) -> str:
 def users_of(space: str, reference_id: str) -> str:
     """The prefix shared by every delta and pin that needs a reference, and by nothing else."""
     return f"{_SPACES}{space}{reference_id}-"
+
+
+def use_of(blob: str, users: str) -> tuple[str, str]:
+    """The id and the readable name in the key of a delta or pin that starts with `users`; a hint, no more."""
+    blob_id, _, name = blob.removeprefix(users).partition("-")
+    return blob_id, name.partition(".delta")[0].removesuffix(".residual.zst")
 
 
 def pin(key: str, reference_id: str, blob_id: str) -> str:

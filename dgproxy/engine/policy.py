@@ -133,15 +133,15 @@ def _alike(one: str, other: str) -> float:
     return SequenceMatcher(None, _DIGITS.sub("", one), _DIGITS.sub("", other), autojunk=False).ratio()
 
 
-def worth_taking_again(
-    extents: Iterable[Extent], size: int, *, eligible: bool, offered: int, may_offer: int
-) -> bool:
-    """Whether a completed upload's bytes should be taken in again as one body.
+def may_be_reference(size: int, *, eligible: bool) -> bool:
+    """Whether the bytes of a completed upload may be taken in again to become a reference."""
+    return eligible and size <= REFERENCE_LIMIT
 
-    A tiny one then lives in its manifest. One of an eligible name of which no part fitted a reference becomes
-    one itself, while its deltaspace offers fewer than `may_offer`.
-    """
-    if size <= INLINE_LIMIT:
-        return True
-    may_be_offered = eligible and size <= REFERENCE_LIMIT and offered < may_offer
-    return may_be_offered and storage_type(extents) == "direct"
+
+def mostly_against(extents: Iterable[Extent]) -> Reference | None:
+    """The reference that most bytes of these extents are deltas against."""
+    lengths: dict[Reference, int] = {}
+    for extent in extents:
+        if coding(extent.codec).is_delta and extent.reference is not None:
+            lengths[extent.reference] = lengths.get(extent.reference, 0) + extent.length
+    return max(lengths, key=lambda reference: lengths[reference], default=None)

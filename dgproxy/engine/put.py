@@ -70,7 +70,7 @@ async def commit_taken(
     if taken.pins:
         for reference in manifest.references():
             space, most = keys.space_of(manifest.key), engine.policy.max_references
-            await deltaspace.offer(engine.backend, bucket, space, reference, most)
+            await deltaspace.offer(engine.backend, bucket, space, reference, most, taken.leaves)
     await duplicates.remember(engine, bucket, manifest)
     return manifest
 

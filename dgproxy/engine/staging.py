@@ -48,19 +48,26 @@ class _Encoded:
 class Staging:
     """One body's blob: `async with`, then one `begin_…`, `add` for every window, one `finish`, `keep`.
 
-    `whole` is the codec without a reference. With `founds`, a body that ends up in it is a new reference of
-    its deltaspace.
+    `whole` is the codec without a reference. `founds` is asked, when a body is stored in it, whether that is
+    a new reference of its deltaspace.
     """
 
     def __init__(
-        self, engine: Engine, bucket: str, key: str, declared: int | None, whole: Coding, *, founds: bool
+        self,
+        engine: Engine,
+        bucket: str,
+        key: str,
+        declared: int | None,
+        whole: Coding,
+        founds: Callable[[], Awaitable[bool]],
     ) -> None:
         self._engine = engine
         self._bucket = bucket
         self._key = key
         self._declared = declared
         self._whole = whole
-        self._founds = founds
+        self._asked = founds
+        self._founds = False
         self._stack = AsyncExitStack()
         self._published: set[str] = set()
         self._length = 0
@@ -87,6 +94,7 @@ class Staging:
 
     async def begin_whole(self) -> None:
         """Open a blob that needs no reference."""
+        self._founds = await self._asked()
         self._coding, self._reference, self._index = self._whole, None, None
         self._blob_id = self._engine.new_id()
         if self._founds:
@@ -122,6 +130,11 @@ class Staging:
         return self._writer.size
 
     @property
+    def reference(self) -> Reference | None:
+        """What it is a delta against."""
+        return self._reference
+
+    @property
     def length(self) -> int:
         """Bytes of the body that those stand for."""
         return self._length
@@ -130,9 +143,8 @@ class Staging:
         """Encode what was stored whole so far, and the rest as it comes, against `reference`."""
         await self._turn(lambda: self.begin_delta(reference, index))
 
-    async def turn_reference(self) -> None:
-        """Make a new reference of what was a delta so far."""
-        self._founds = True
+    async def turn_whole(self) -> None:
+        """Make what it stands for of what was a delta so far; what founds is asked again."""
         await self._turn(self.begin_whole)
 
     async def finish(self, sha256: str) -> tuple[Extent, tuple[str, ...]]:
@@ -244,7 +256,7 @@ class Staging:
         """Write the windows so far as they were, and the rest as it comes."""
         measures.deltas_given_up.add(1)
         measures.delta_ratio.observe(self._writer.size / max(self._length, 1))
-        await self._turn(self.begin_whole)
+        await self.turn_whole()
 
     async def _turn(self, begin: Callable[[], Awaitable[None]]) -> None:
         """Write what is staged once more, as `begin` says."""

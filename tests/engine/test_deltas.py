@@ -79,6 +79,7 @@ async def test_dissimilar_bytes_found_a_reference_while_there_is_room(
         assert (manifest.storage, manifest.stored, len(manifest.pins)) == ("direct", size, 1)
         assert reference in await offered(world)
         assert await world.decode_stored(manifest) == data
+        assert (await world.put(f"s/{number}-1.zip", data[:-20] + b"changed")).storage == "delta"
     odd = noise(size, 99)
     manifest = await world.put("s/odd.zip", Sent(odd, declared=size if declared else None))
     assert (manifest.storage, manifest.references(), manifest.stored) == ("direct", set(), size)

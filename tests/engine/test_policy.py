@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Decisions: each rule of `engine.policy` at its edges."""
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dgproxy.codec.forms import Form
-from dgproxy.engine.manifest import WINDOW, Codec, Extent
+from dgproxy.engine.manifest import WINDOW, Codec, Extent, Reference
 from dgproxy.engine.policy import (
     INLINE_LIMIT,
     MAX_OBJECT,
     MAX_PUT,
     REFERENCE_LIMIT,
     Policy,
+    may_be_reference,
     memory_for,
+    mostly_against,
     storage_type,
-    worth_taking_again,
 )
 
 ratios = st.floats(0, 1)
@@ -86,18 +89,23 @@ def test_one_delta_makes_a_delta() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "codec", "eligible", "offered", "again"),
-    [
-        (INLINE_LIMIT, "raw", False, 0, True),
-        (INLINE_LIMIT + 1, "raw", False, 0, False),
-        (INLINE_LIMIT + 1, "raw", True, 0, True),
-        (INLINE_LIMIT + 1, "raw", True, 3, True),
-        (INLINE_LIMIT + 1, "zstd", True, 4, False),
-        (INLINE_LIMIT + 1, "vcdiff", True, 0, False),
-        (REFERENCE_LIMIT, "raw", True, 0, True),
-        (REFERENCE_LIMIT + 1, "raw", True, 0, False),
-    ],
+    ("size", "eligible", "may"),
+    [(REFERENCE_LIMIT, True, True), (REFERENCE_LIMIT + 1, True, False), (INLINE_LIMIT + 1, False, False)],
 )
-def test_worth_taking_again(size: int, codec: Codec, offered: int, *, eligible: bool, again: bool) -> None:
-    taken = worth_taking_again([extent(codec)], size, eligible=eligible, offered=offered, may_offer=4)
-    assert taken is again
+def test_what_may_be_taken_in_again(size: int, *, eligible: bool, may: bool) -> None:
+    assert may_be_reference(size, eligible=eligible) is may
+
+
+def test_mostly_against_the_reference_of_most_bytes() -> None:
+    one, two = (Reference(name, name, 100, "") for name in "12")
+    delta = partial(Extent, "blob", "residual-zstd", stored=1, windows=())
+    whole = Extent("blob", "raw", 900, 900, (), two)
+    assert mostly_against([]) is None
+    assert mostly_against([whole]) is None
+    extents = [
+        delta(length=50, reference=one),
+        delta(length=40, reference=two),
+        delta(length=20, reference=two),
+    ]
+    assert mostly_against([whole, *extents]) == two
+    assert mostly_against(extents[:2]) == one
