@@ -9,6 +9,10 @@ import sys
 
 import atheris
 
+# Comparisons of text and regular expressions guide the fuzzer as branches do.
+atheris.enabled_hooks.add("str")
+atheris.enabled_hooks.add("RegEx")
+
 with atheris.instrument_imports(include=["dgproxy.s3"]):
     from tests.fuzz.targets import TARGETS
 
