@@ -43,8 +43,8 @@ test: lint test-c test-ui .venv/.tools clients-installed  ## Run every check and
 	@$(VENV)/python -m pytest $(ARGS)
 
 .PHONY: clients
-clients: .venv/.tools programs clients-installed  ## Run every client against the server; writes docs/CLIENTS.md.
-	@CLIENTS_TABLE=docs/CLIENTS.md $(VENV)/python -m pytest tests/clients $(ARGS)
+clients: .venv/.tools programs clients-installed  ## Run every client against the server; writes their table in docs/S3_COMPATIBILITY.md.
+	@CLIENTS_TABLE=docs/S3_COMPATIBILITY.md $(VENV)/python -m pytest tests/clients $(ARGS)
 
 .PHONY: test-c
 test-c: programs

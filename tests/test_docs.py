@@ -92,15 +92,26 @@ def test_links_between_documents() -> None:
             }
 
 
-def test_compatibility_names_tests_that_exist() -> None:
+def compatibility() -> list[tuple[str, str]]:
+    """The rows of every table of operations: first and last cell."""
     text = (PROJECT / "docs/S3_COMPATIBILITY.md").read_text()
-    table = text.partition("| operation |")[2].partition("\n\n")[0]  # one of clients may follow
-    rows = re.findall(r"(?m)^\| (?!---).*$", table)
-    assert rows
-    for row in rows:
-        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row.rpartition(" | ")[2])
-        assert named, f"no test in: {row}"
+    tables = re.findall(r"(?m)^\| operation \|.*\n\| --- .*\n((?:\|.*\n)+)", text)
+    rows = [row.strip("| ").split(" | ") for table in tables for row in table.splitlines()]
+    assert all(len(row) == 4 for row in rows), [row for row in rows if len(row) != 4]
+    return [(row[0], row[3]) for row in rows]
+
+
+def test_compatibility_names_tests_that_exist() -> None:
+    rows = compatibility()
+    assert len(rows) > 100
+    for operation, tests in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", tests)
+        assert named, f"no test for {operation}"
         for file, test in named:
-            assert re.search(rf"(?m)^(?:async )?def {test}\(", (PROJECT / file).read_text()), (
-                f"{file}::{test}"
-            )
+            source = (PROJECT / file).read_text()
+            assert re.search(rf"(?m)^(?:async )?def {test}\(", source), f"{file}::{test}"
+
+
+def test_compatibility_has_every_operation() -> None:
+    named = {name for cell, _ in compatibility() for name in cell.split(", ")}
+    assert {operation.value for operation in Operation} <= named

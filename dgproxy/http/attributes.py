@@ -47,7 +47,7 @@ async def put_object_acl(call: Call) -> web.StreamResponse:
     return web.Response()
 
 
-async def get_object_acl(call: Call) -> web.StreamResponse:
-    """GetObjectAcl: every object is private."""
+async def get_unconfigured(call: Call) -> web.StreamResponse:
+    """Read what can't be set of an object: every one is private, and none is locked."""
     await read(call.engine, call.bucket, call.key)
     return answers.xml(unconfigured.answer(call.s3.operation, call.bucket))

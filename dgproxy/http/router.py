@@ -15,6 +15,7 @@ Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
 HANDLERS: Final[Mapping[Operation, Handler]] = {
     **dict.fromkeys(unconfigured.OPERATIONS, buckets.get_unconfigured),
+    **dict.fromkeys(unconfigured.OF_OBJECTS, attributes.get_unconfigured),
     **dict.fromkeys(unconfigured.REMOVALS, buckets.remove_unconfigured),
     Operation.LIST_BUCKETS: buckets.list_buckets,
     Operation.CREATE_BUCKET: buckets.create_bucket,
@@ -28,7 +29,6 @@ HANDLERS: Final[Mapping[Operation, Handler]] = {
     Operation.LIST_OBJECTS_V2: buckets.list_objects_in,
     Operation.LIST_OBJECT_VERSIONS: buckets.list_object_versions,
     Operation.PUT_BUCKET_ACL: buckets.put_bucket_acl,
-    Operation.GET_OBJECT_ACL: attributes.get_object_acl,
     Operation.PUT_OBJECT_ACL: attributes.put_object_acl,
     Operation.GET_OBJECT_ATTRIBUTES: attributes.get_object_attributes,
     Operation.GET_OBJECT_TAGGING: attributes.get_object_tagging,

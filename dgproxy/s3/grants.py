@@ -44,6 +44,7 @@ class Scope(Enum):
 
 SCOPES: Final[Mapping[Operation, Scope]] = {
     **dict.fromkeys(unconfigured.OPERATIONS | unconfigured.REMOVALS, Scope.BUCKET),
+    **dict.fromkeys(unconfigured.OF_OBJECTS, Scope.OBJECT),
     Operation.LIST_BUCKETS: Scope.SERVICE,
     Operation.CREATE_BUCKET: Scope.BUCKET,
     Operation.HEAD_BUCKET: Scope.PRESENCE,
@@ -57,7 +58,6 @@ SCOPES: Final[Mapping[Operation, Scope]] = {
     Operation.LIST_OBJECT_VERSIONS: Scope.LISTING,
     Operation.GET_OBJECT: Scope.OBJECT,
     Operation.PUT_BUCKET_ACL: Scope.BUCKET,
-    Operation.GET_OBJECT_ACL: Scope.OBJECT,
     Operation.PUT_OBJECT_ACL: Scope.OBJECT,
     Operation.GET_OBJECT_ATTRIBUTES: Scope.OBJECT,
     Operation.GET_OBJECT_TAGGING: Scope.OBJECT,

@@ -81,6 +81,8 @@ class Operation(Enum):
     GET_BUCKET_OWNERSHIP_CONTROLS = ("GetBucketOwnershipControls", False, Body.NONE)
     GET_PUBLIC_ACCESS_BLOCK = ("GetPublicAccessBlock", False, Body.NONE)
     GET_OBJECT_ACL = ("GetObjectAcl", False, Body.NONE)
+    GET_OBJECT_LEGAL_HOLD = ("GetObjectLegalHold", False, Body.NONE)
+    GET_OBJECT_RETENTION = ("GetObjectRetention", False, Body.NONE)
     # What can only be asked to stay as it is.
     PUT_BUCKET_ACL = ("PutBucketAcl", True, Body.XML)
     PUT_OBJECT_ACL = ("PutObjectAcl", True, Body.XML)

@@ -16,7 +16,7 @@ from dgproxy.s3.errors import S3Error
 from dgproxy.s3.operation import Operation
 from dgproxy.s3.xml.elements import OWNER_FIELDS, document
 
-__all__ = ["OPERATIONS", "REMOVALS", "answer"]
+__all__ = ["OF_OBJECTS", "OPERATIONS", "REMOVALS", "answer"]
 
 _OWNED: Final = document(
     "AccessControlPolicy",
@@ -46,10 +46,17 @@ _ANSWERS: Final[Mapping[Operation, bytes | str]] = {
     Operation.GET_BUCKET_OWNERSHIP_CONTROLS: "OwnershipControlsNotFoundError",
     Operation.GET_PUBLIC_ACCESS_BLOCK: "NoSuchPublicAccessBlockConfiguration",
     Operation.GET_OBJECT_ACL: _OWNED,
+    Operation.GET_OBJECT_LEGAL_HOLD: "InvalidRequest",
+    Operation.GET_OBJECT_RETENTION: "InvalidRequest",
 }
+#: What S3 says to those two; the other codes speak for themselves.
+_NO_LOCK: Final = "Bucket is missing Object Lock Configuration"
 
-#: Those that `answer` knows.
+#: Those that `answer` knows, and which of them ask about an object.
 OPERATIONS: Final = frozenset(_ANSWERS)
+OF_OBJECTS: Final = frozenset(
+    {Operation.GET_OBJECT_ACL, Operation.GET_OBJECT_LEGAL_HOLD, Operation.GET_OBJECT_RETENTION}
+)
 
 #: Those that remove what is never there.
 REMOVALS: Final = frozenset(
@@ -70,5 +77,5 @@ def answer(operation: Operation, bucket: str) -> bytes:
     """Give the document of one of `OPERATIONS`, for a bucket or object that exists. Raises S3Error."""
     found = _ANSWERS[operation]
     if isinstance(found, str):
-        raise S3Error(found, extra={"BucketName": bucket})
+        raise S3Error(found, _NO_LOCK if found == "InvalidRequest" else None, extra={"BucketName": bucket})
     return found

@@ -3,7 +3,7 @@
 
 A client that is not installed is skipped with the reason (in CI that is a failure: `make test` installs all
 of them). What a client refuses before it asks the server is named here with the reason, so that the
-table in `docs/CLIENTS.md` can tell it from what works.
+table in `docs/S3_COMPATIBILITY.md` can tell it from what works.
 """
 
 import shutil

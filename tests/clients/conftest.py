@@ -11,7 +11,7 @@ import pytest
 
 from tests.clients.catalogue import CLIENTS
 from tests.clients.steps import STEPS, UNSIGNED_STEPS, Scene
-from tests.clients.table import Table
+from tests.clients.table import Table, written_into
 from tests.system import harness
 from tests.system.clients import S3Client, boto3_client
 from tests.system.conftest import empty
@@ -62,7 +62,8 @@ def _cell(item: pytest.Item) -> tuple[str, str]:
 def pytest_sessionfinish() -> None:
     """Write the table where the environment asks for it (`make clients`)."""
     if path := os.environ.get("CLIENTS_TABLE"):
-        Path(path).write_text(_table.render(CLIENTS, list(STEPS)))
+        page = Path(path)
+        page.write_text(written_into(page.read_text(), _table.render(CLIENTS, list(STEPS))))
 
 
 @pytest.fixture(scope="session")

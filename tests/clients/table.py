@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`docs/CLIENTS.md`: which client passed which step, written from the outcomes of one complete run.
+"""The table of clients in `docs/S3_COMPATIBILITY.md`: which passed which step, from one complete run.
 
 Nothing in it is typed by hand: versions come from the clients, marks from pytest, the reasons for what a
-client does not send from the catalogue.
+client does not send from the catalogue. The rest of the page is not touched.
 """
 
 from collections.abc import Mapping
@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 
 from tests.clients.catalogue import Entry
 
-PREAMBLE = """\
-# Clients that were run against the server
+BEGIN, END = "<!-- written by `make clients` -->\n", "<!-- end of what `make clients` writes -->\n"
 
-Written by `make clients` from the outcomes of `tests/clients`; not edited by hand.
-
+PREAMBLE = """
 Each client goes through each step in front of a server process of its own, with credentials and, where an
 unsigned request takes another way, without. What it stores and fetches is compared byte for byte with what
 boto3 sees. "40 MB, two versions" is two uploads, in parts where the client has them, of which the second must
@@ -24,6 +22,15 @@ segments, quotes, brackets, or 500 bytes.
 yes: passed. -: the client has no such call. **no**: failed.
 
 """
+
+
+def written_into(page: str, table: str) -> str:
+    """The page with its table replaced. Raises ValueError when it has no place for one."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError("the page has no place for the table of clients")
+    return before + BEGIN + table + END + after
 
 
 @dataclass
@@ -45,7 +52,7 @@ class Table:
         return "yes" if "passed" in outcomes else "-"
 
     def render(self, clients: Mapping[str, Entry], steps: list[str]) -> str:
-        """The page in Markdown."""
+        """The table in Markdown."""
         lines = [f"| client | {' | '.join(steps)} |", f"| --- |{' --- |' * len(steps)}"]
         for client in clients:
             version = self.versions.get(client, f"{client} (not run)")
@@ -59,4 +66,4 @@ class Table:
             if client not in clients:
                 done = ", ".join(f"{step}: {self.mark(client, step)}" for step in steps_of)
                 lines.append(f"- {self.versions.get(client, client)}: {done}")
-        return PREAMBLE + "\n".join(lines) + "\n"
+        return PREAMBLE + "\n".join(lines) + "\n\n"

@@ -89,7 +89,8 @@ async def test_what_is_listed(filled: Site, query: str, keys: list[str], prefixe
 async def test_what_a_listing_says_of_itself(
     filled: Site, query: str, expected: dict[str, str | None]
 ) -> None:
-    root = (await filled.ask(f"GET /{BUCKET}?{query}")).xml("ListBucketResult")
+    answer = await filled.ask(f"GET /{BUCKET}?{query}", "x-amz-optional-object-attributes: RestoreStatus")
+    root = answer.xml("ListBucketResult")
     assert {path: root.findtext(path) or None for path in expected} == expected
 
 
@@ -365,3 +366,22 @@ async def test_any_location_is_accepted(site: Site, place: str) -> None:
 async def test_creations_that_are_refused(site: Site, content: str) -> None:
     body = f"<CreateBucketConfiguration>{content}</CreateBucketConfiguration>".encode()
     assert await site.code("PUT /another-one", body=body) == (501, "NotImplemented")
+
+
+async def test_a_bucket_goes_with_its_uploads(any_site: Site) -> None:
+    upload = (await any_site.ask(f"POST {K}?uploads", body=b"")).xml("InitiateMultipartUploadResult")
+    target = f"{K}?uploadId={upload.findtext('UploadId')}"
+    assert (await any_site.ask(f"PUT {target}&partNumber=1", body=b"x")).status == 200
+    assert (await any_site.ask(f"DELETE /{BUCKET}")).status == 204
+    await any_site.ask(f"PUT /{BUCKET}", body=b"")
+    assert await any_site.code(f"GET {target}") == (404, "NoSuchUpload")
+
+
+async def test_complete_again_with_its_condition(any_site: Site) -> None:
+    upload = (await any_site.ask(f"POST {K}?uploads", body=b"")).xml("InitiateMultipartUploadResult")
+    target = f"{K}?uploadId={upload.findtext('UploadId')}"
+    etag = (await any_site.ask(f"PUT {target}&partNumber=1", body=b"x")).headers["etag"]
+    part = f"<Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part>"
+    body = f"<CompleteMultipartUpload>{part}</CompleteMultipartUpload>".encode()
+    for _ in range(2):  # its own object does not stand in its way
+        assert (await any_site.ask(f"POST {target}", "If-None-Match: *", body=body)).status == 200
