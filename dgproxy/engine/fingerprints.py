@@ -7,6 +7,7 @@ use?", where a wrong yes keeps a blob and a wrong no would lose one.
 """
 
 from array import array
+from hashlib import blake2b
 from typing import Final
 
 _FIRST: Final = 1 << 10
@@ -19,6 +20,11 @@ _DIGITS: Final = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789AB
 def of_id(text: str) -> int:
     """64 bits of a ULID: the last 13 digits, which are random (`engine.ids`)."""
     return int(text[-13:].translate(_DIGITS), 32) & _BITS
+
+
+def of_text(text: str) -> int:
+    """64 bits of any text."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
 
 
 class Fingerprints:

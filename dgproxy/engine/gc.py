@@ -2,7 +2,8 @@
 """gc: find what nobody needs in a bucket, prove it, and remove it if asked to; on a live server, too.
 
 Garbage is what crashes leave: blobs that no record points to, pins that none lists, references without users,
-records of uploads that have ended. It is told from what a request is just making in three steps:
+hints at objects that are gone, records of uploads that have ended. It is told from what a request is just
+making in three steps:
 
 1. *Mark.* Everything in use is noted (`engine.in_use`), then the blobs are listed. Those that nobody uses and
    that are old, by the time in their id, are suspects.
@@ -23,12 +24,15 @@ from typing import Final, Literal
 
 import msgspec
 
-from dgproxy.engine import deltaspace, ids, inventory
+from dgproxy.engine import deltaspace, ids, inventory, keys, record
+from dgproxy.engine.commit import read
 from dgproxy.engine.context import Engine
+from dgproxy.engine.errors import ObjectDamaged, ObjectNotFound
+from dgproxy.engine.hints import Hint, content_digest
 from dgproxy.engine.in_use import Doubts, InUse, mark
 from dgproxy.engine.inventory import Name
 from dgproxy.engine.pace import Pace
-from dgproxy.storage.backend import RecordNotFound
+from dgproxy.storage.backend import RecordNotFound, VersionConflict
 
 #: Suspects proven at a time, of some 500 bytes each.
 _BATCH: Final = 20_000
@@ -97,15 +101,19 @@ async def collect(
     in_use = InUse()
     await mark(engine, bucket, None, in_use, pace, watch)
     batch: dict[str, _Suspect] = {}
+    hints: list[_Suspect] = []
     async for item in inventory.listed(engine.backend, bucket, inventory.SPACES + options.prefix):
         name = inventory.read_name(item.key)
+        if name.kind == "hint" and not in_use.has_content(name.space, name.id):
+            hints.append(_Suspect(name, item.size))
         if name.kind in _KINDS and name.id not in in_use and is_old(engine, name.id, options.older_than):
             batch[name.id] = _Suspect(name, item.size)
-        if len(batch) == _BATCH:
+        if len(batch) + len(hints) >= _BATCH:
             await _settle(engine, bucket, options, batch, report, pace)
-            batch = {}
-    if batch:
-        await _settle(engine, bucket, options, batch, report, pace)
+            await _settle_hints(engine, bucket, options, hints, report)
+            batch, hints = {}, []
+    await _settle(engine, bucket, options, batch, report, pace)
+    await _settle_hints(engine, bucket, options, hints, report)
 
 
 async def collect_staged(engine: Engine, options: Options, report: Report) -> None:
@@ -137,6 +145,8 @@ async def _settle(
     pace: Pace,
 ) -> None:
     """Prove a batch of suspects, by the blob's id; remove the garbage among them if asked to; report."""
+    if not suspects:
+        return
     spaces = {suspect.name.space for suspect in suspects.values()}
     busy = await _busy_after_waiting(engine, bucket, options, spaces)
     doubts = Doubts(suspects)
@@ -153,6 +163,39 @@ async def _settle(
         why = _WHY[suspect.name.kind] + (f"; {reason}" if reason else "")
         outcome: Outcome = "left" if reason else "removed" if options.delete else "found"
         report(Finding(suspect.name.kind, bucket, suspect.name.key, suspect.size, why, outcome))
+
+
+async def _settle_hints(
+    engine: Engine, bucket: str, options: Options, suspects: Iterable[_Suspect], report: Report
+) -> None:
+    """The same for digest hints: each names an object, so one look at that proves it."""
+    for suspect in suspects:
+        name = suspect.name
+        version = await stale_hint(engine, bucket, name.key, name.space, name.id)
+        if version is None:
+            continue
+        if options.delete:
+            try:
+                await engine.backend.remove_record(bucket, name.key, expect=version)
+            except (RecordNotFound, VersionConflict):
+                continue  # gone, or written anew
+        why = "no object has the bytes that this hint is about"
+        outcome: Outcome = "removed" if options.delete else "found"
+        report(Finding("hint", bucket, name.key, suspect.size, why, outcome))
+
+
+async def stale_hint(engine: Engine, bucket: str, place: str, space: str, digest: str) -> str | None:
+    """The version of a hint that leads nowhere; None for one that is right, or gone."""
+    try:
+        stored = await engine.backend.read_record(bucket, place)
+    except RecordNotFound:
+        return None
+    try:
+        key = record.decode(stored.data, Hint, place).key
+        right = keys.space_of(key) == space and content_digest(await read(engine, bucket, key)) == digest
+    except (ObjectDamaged, ObjectNotFound):
+        return stored.version
+    return None if right else stored.version
 
 
 async def _busy_after_waiting(

@@ -14,6 +14,7 @@ from dgproxy.engine.commit import parse
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.fingerprints import Fingerprints
+from dgproxy.engine.hints import content_digest
 from dgproxy.engine.manifest import Extent, Manifest
 from dgproxy.engine.multipart import PartRecord, Upload
 from dgproxy.engine.pace import Pace
@@ -26,6 +27,9 @@ class Marks(Protocol):
     def blob(self, blob_id: str) -> None:
         """A record uses this blob or holds this pin."""
 
+    def content(self, space: str, digest: str) -> None:
+        """An object of this deltaspace has these bytes (`hints.content_digest`)."""
+
     def unreadable(self, space: str | None) -> None:
         """A record about an object of this deltaspace, or of any when None, can't be read."""
 
@@ -35,16 +39,25 @@ class InUse:
 
     def __init__(self) -> None:
         self._ids = Fingerprints()
+        self._contents = Fingerprints()
 
     def blob(self, blob_id: str) -> None:
         """See `Marks`."""
         self._ids.add(fingerprints.of_id(blob_id))
+
+    def content(self, space: str, digest: str) -> None:
+        """See `Marks`."""
+        self._contents.add(fingerprints.of_text(space + digest))
 
     def unreadable(self, space: str | None) -> None:
         """Of no interest yet: suspects are marked again."""
 
     def __contains__(self, blob_id: str) -> bool:
         return fingerprints.of_id(blob_id) in self._ids
+
+    def has_content(self, space: str, digest: str) -> bool:
+        """Whether an object of this deltaspace has these bytes."""
+        return fingerprints.of_text(space + digest) in self._contents
 
 
 class Doubts:
@@ -60,6 +73,9 @@ class Doubts:
         """See `Marks`."""
         if blob_id in self._suspects:
             self.used.add(blob_id)
+
+    def content(self, space: str, digest: str) -> None:
+        """Of no interest: hints are not proven this way."""
 
     def unreadable(self, space: str | None) -> None:
         """See `Marks`."""
@@ -116,6 +132,8 @@ def _mark_manifest(manifest: Manifest, marks: Marks) -> None:
         _mark_extent(extent, marks)
     for pin in manifest.pins:
         marks.blob(inventory.read_name(pin).id)
+    if manifest.extents:
+        marks.content(keys.space_of(manifest.key), content_digest(manifest))
 
 
 def _mark_extent(extent: Extent, marks: Marks) -> None:

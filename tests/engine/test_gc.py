@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from dgproxy.engine import deltaspace, keys, record
+from dgproxy.engine import deltaspace, keys
 from dgproxy.engine.gc import Finding, Options, collect, collect_staged, keep_needed
 from dgproxy.engine.gc_uploads import collect_uploads
+from dgproxy.engine.hints import content_digest
 from dgproxy.engine.ids import created, new_id
 from dgproxy.engine.inventory import Name, read_name
 from dgproxy.engine.multipart import upload_lock
@@ -25,11 +26,12 @@ NOW = Options(older_than=-60, patience=0.2)
 DELETE = replace(NOW, delete=True)
 
 
-async def gc(world: World, options: Options) -> list[Finding]:
+async def gc(world: World, options: Options, *, hints: bool = False) -> list[Finding]:
+    """What is found, stale digest hints only if they are asked for."""
     found: list[Finding] = []
     await collect_uploads(world.engine, world.bucket, options, found.append, pace=Pace())
     await collect(world.engine, world.bucket, options, found.append, pace=Pace())
-    return found
+    return [each for each in found if hints or each.kind != "hint"]
 
 
 async def store(world: World, key: str, data: bytes = b"garbage") -> str:
@@ -133,17 +135,12 @@ async def test_names_that_are_not_ours_stay(world: World) -> None:
 
 
 async def test_a_pin_that_a_manifest_elsewhere_lists_keeps_its_blob(world: World) -> None:
-    """What sharing makes: a manifest in one deltaspace with blobs and pins in another."""
-    await world.put("a/x.txt", noise(20_000, 1))
-    manifest = await world.head("a/x.txt")
-    blob = manifest.extents[0].blob
-    pin = await store(world, f"deltaspaces/a/{read_name(blob).id}-{some_id(world)}-y.txt.pin", b"")
-    import msgspec
-
-    there = msgspec.structs.replace(manifest, key="b/y.txt", generation=some_id(world), pins=(pin,))
-    await world.backend.write_record(world.bucket, keys.manifest("b/y.txt"), record.encode(there))
-    await world.backend.remove_record(world.bucket, keys.manifest("a/x.txt"))
+    blob = (await world.put("a/x.txt", noise(20_000, 1))).extents[0].blob
+    (pin,) = (await world.copy("a/x.txt", "b/y.txt")).pins
+    (lost,) = (await world.head("a/x.txt")).pins
     assert await gc(world, DELETE) == []
+    await world.backend.remove_record(world.bucket, keys.manifest("a/x.txt"))
+    assert outcomes(await gc(world, DELETE)) == {lost: "removed"}
     assert await world.get("b/y.txt") == noise(20_000, 1)
     await world.backend.remove_record(world.bucket, keys.manifest("b/y.txt"))
     assert outcomes(await gc(world, DELETE)) == {pin: "removed", blob: "removed"}
@@ -358,6 +355,20 @@ async def test_an_unneeded_reference_is_not_offered_any_more(world: World) -> No
     with pytest.raises(RecordNotFound):
         await world.blob(next(iter(manifest.references())).blob)
     assert not await world.stored()
+
+
+async def test_a_hint_at_bytes_that_are_gone(world: World) -> None:
+    manifest = await world.put("s/1.txt", noise(20_000, 0))
+    place = keys.hint("s/", content_digest(manifest))
+    stored = await world.backend.read_record(world.bucket, place)
+    assert await gc(world, DELETE, hints=True) == []
+    lost = keys.hint("s/", "0" * 64)
+    cut = keys.hint("new/", "1" * 64)
+    await world.backend.write_record(world.bucket, lost, stored.data)
+    await world.backend.write_record(world.bucket, cut, b"")
+    assert outcomes(await gc(world, NOW, hints=True)) == {cut: "found", lost: "found"}
+    assert outcomes(await gc(world, DELETE, hints=True)) == {cut: "removed", lost: "removed"}
+    assert await gc(world, DELETE, hints=True) == []
 
 
 async def test_leftovers_in_staging(world: World, tmp_path: Path) -> None:
