@@ -34,10 +34,14 @@ _PAUSE = 0.05
 
 
 class _State(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The record: the references on offer, and what may have become idle unnoticed (see `_noted`)."""
+    """The record: the references on offer, and what may have become idle unnoticed (see `_noted`).
+
+    `optimized` is the optimizer's mark; a change of anything else takes it away.
+    """
 
     references: tuple[Reference, ...]
     idle: tuple[str, ...] = ()
+    optimized: str = ""
 
 
 @asynccontextmanager
@@ -86,6 +90,25 @@ async def offer(
         return _State((*stay, reference), state.idle)
 
     await _change(backend, bucket, space, add)
+
+
+async def offer_only(backend: Backend, bucket: str, space: str, references: tuple[Reference, ...]) -> None:
+    """Offer these stored, pinned references and no others."""
+    await _change(backend, bucket, space, lambda state: _State(references, state.idle))
+
+
+async def optimized(backend: Backend, bucket: str, space: str) -> str:
+    """What `note_optimized` said, '' when something has changed since."""
+    return (await _read(backend, bucket, space))[0].optimized
+
+
+async def note_optimized(backend: Backend, bucket: str, space: str, mark: str) -> None:
+    """Say that the optimizer has nothing to do while what `mark` stands for is as it is."""
+
+    def noted(state: _State) -> _State:
+        return _State(state.references, state.idle, mark if state.references else "")
+
+    await _change(backend, bucket, space, noted)
 
 
 async def withdraw(backend: Backend, bucket: str, space: str, reference_id: str) -> None:

@@ -57,7 +57,7 @@ class Extent(msgspec.Struct, frozen=True, omit_defaults=True):
     """A stretch of an object in one blob.
 
     With the codec of a delta the windows decode against `reference`. With another and a `reference`, the blob
-    *is* the reference's and belongs to it, not to the object.
+    *is* the reference's and belongs to it, not to the object. `thorough`: the optimizer has done what it can.
     """
 
     blob: str
@@ -66,6 +66,7 @@ class Extent(msgspec.Struct, frozen=True, omit_defaults=True):
     stored: int
     windows: tuple[Window, ...]
     reference: Reference | None = None
+    thorough: bool = False
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
