@@ -140,7 +140,7 @@ def _security_headers(host: str, scheme: str) -> dict[str, str]:
     connect = " ".join(["'self'", *_s3_endpoints(host, scheme)])
     return {
         "Content-Security-Policy": (
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
             f"connect-src {connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         ),
         "Cross-Origin-Opener-Policy": "same-origin",

@@ -4,7 +4,9 @@ import { createRoot } from "react-dom/client";
 import "./styles/page.css";
 import { App } from "./App";
 import { s3Endpoint } from "./logic/endpoint";
+import { restoreTheme } from "./logic/theme";
 
+restoreTheme();
 const endpoint = s3Endpoint(window.location);
 
 createRoot(document.getElementById("root")!).render(

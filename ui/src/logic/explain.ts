@@ -36,14 +36,22 @@ export function explain(thrown: unknown, endpoint: string): string {
   if (known !== undefined) return known;
   const status = $metadata?.httpStatusCode;
   if (status === undefined) {
-    // Browsers tell a page no more than this about a connection that failed or an answer it may not read.
-    const unreachable = name === "TypeError" || name === "NetworkError" || name === "TimeoutError";
-    return unreachable ? `${endpoint} does not answer. Is the server running?` : message || "Something failed.";
+    return NETWORK.has(name) ? `${endpoint} does not answer. Is the server running?` : message || "Something failed.";
   }
   const bare = message === "" || message === "UnknownError" ? BY_STATUS[status] : undefined;
   if (bare !== undefined) return bare;
   const request = $metadata?.requestId === undefined ? "" : ` (request ${$metadata.requestId})`;
   return `${message || name || "The server answered with an error."} [${status}]${request}`;
+}
+
+/** Browsers tell a page no more than this about a connection that failed or an answer it may not read. */
+const NETWORK = new Set(["TypeError", "NetworkError", "TimeoutError"]);
+
+/** There was no answer, or one that says to come back: what was tried may work in a moment. */
+export function isUnreachable(thrown: unknown): boolean {
+  const { name = "", $metadata } = (thrown ?? {}) as Failure;
+  const status = $metadata?.httpStatusCode;
+  return status === undefined ? NETWORK.has(name) : status === 502 || status === 503 || status === 504;
 }
 
 /** The server wants a signature. */

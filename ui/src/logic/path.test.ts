@@ -1,16 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, test } from "vitest";
-import {
-  attachment,
-  crumbs,
-  decodeListed,
-  fileName,
-  folderPrefix,
-  nameInside,
-  objectPath,
-  parentPrefix,
-  urlCanName,
-} from "./path";
+import { attachment, crumbs, fileName, folderPrefix, nameInside, objectPath, parentPrefix, urlCanName } from "./path";
 
 test("crumbs lead to a prefix, one folder at a time", () => {
   expect(crumbs("")).toEqual([]);
@@ -72,8 +62,4 @@ test("a new folder's name loses the slashes around it", () => {
   expect(folderPrefix("a/", " /b/c/ ")).toBe("a/b/c/");
   expect(folderPrefix("", "x")).toBe("x/");
   expect(folderPrefix("a/", " / ")).toBeNull();
-});
-
-test("listed keys are form-decoded", () => {
-  expect(decodeListed("a+b%2Bc%25/%C3%BC%01")).toBe("a b+c%/ü\u0001");
 });

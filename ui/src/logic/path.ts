@@ -55,8 +55,3 @@ export function folderPrefix(parent: string, typed: string): string | null {
   const name = typed.trim().replace(/^\/+|\/+$/g, "");
   return name === "" ? null : `${parent}${name}/`;
 }
-
-/** Undoes a listing's `encoding-type=url`: form encoding, where "+" is a space. */
-export function decodeListed(text: string): string {
-  return decodeURIComponent(text.replaceAll("+", " "));
-}

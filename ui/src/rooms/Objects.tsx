@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { type ChangeEvent, useRef, useState } from "react";
+import { type ChangeEvent, useDeferredValue, useMemo, useRef, useState } from "react";
 import { uploadLine } from "../logic/cli";
+import { type Folder, totals } from "../logic/folder";
 import { formatBytes, formatCount } from "../logic/format";
-import { crumbs, folderPrefix } from "../logic/path";
-import { BUCKETS, folder, formatRoute } from "../logic/route";
+import { BY_NAME, type Order, ordered, pressed } from "../logic/order";
+import { folderPrefix } from "../logic/path";
+import { folder as folderRoute } from "../logic/route";
+import { formatShare } from "../logic/savings";
 import { Dialog } from "../parts/Dialog";
 import { EmptyState } from "../parts/EmptyState";
 import { Icon } from "../parts/Icon";
@@ -12,11 +15,16 @@ import { useFileDrop } from "../parts/useFileDrop";
 import room from "../styles/room.module.css";
 import { dropped, picked } from "../transfers/dropped";
 import type { Upload } from "../transfers/queue";
+import { Breadcrumbs } from "./Breadcrumbs";
 import { useBrowser } from "./context";
+import { DeleteObjects } from "./DeleteObjects";
 import styles from "./Objects.module.css";
 import { ObjectTable } from "./ObjectTable";
 import { Properties } from "./Properties";
+import { SearchField } from "./SearchField";
 import { type Listing, useListing } from "./useListing";
+import { useSelection } from "./useSelection";
+import { Versions } from "./Versions";
 
 interface Props {
   bucket: string;
@@ -27,13 +35,18 @@ interface Props {
 
 /** One folder: what is in it, and putting more into it. */
 export function Objects({ bucket, prefix, open }: Props) {
-  const { queue, cli, go, explain } = useBrowser();
-  const listing = useListing(bucket, prefix);
-  const [naming, setNaming] = useState(false);
+  const { queue, cli, go, explain, announce } = useBrowser();
+  const [search, setSearch] = useState("");
+  const listing = useListing(bucket, prefix + search);
+  const [order, setOrder] = useState<Order>(BY_NAME);
+  const [asking, setAsking] = useState<"folder" | "delete" | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const input = useRef<HTMLInputElement>(null);
-  const { page } = listing;
-  const empty = page !== null && page.folders.length + page.objects.length === 0;
+
+  const shown = useOrdered(useDeferredValue(listing.folder), order);
+  const names = useMemo(() => (shown ? [...shown.folders, ...shown.objects.map(({ key }) => key)] : []), [shown]);
+  const selection = useSelection(names);
+  const empty = shown !== null && names.length === 0 && !listing.loading;
 
   function pick(event: ChangeEvent<HTMLInputElement>) {
     start(picked(event.target.files!, prefix));
@@ -59,13 +72,14 @@ export function Objects({ bucket, prefix, open }: Props) {
         <div className={room.head}>
           <div className={room.titles}>
             <Breadcrumbs bucket={bucket} prefix={prefix} />
-            <p>{summary(listing)}</p>
+            <p aria-live="polite">{summary(listing)}</p>
           </div>
           <div className={room.actions}>
+            <SearchField value={search} onChange={setSearch} />
             <button type="button" className="button icon" aria-label="Reload" title="Reload" onClick={listing.reload}>
               <Icon name="refresh" />
             </button>
-            <button type="button" className="button" onClick={() => setNaming(true)}>
+            <button type="button" className="button" onClick={() => setAsking("folder")}>
               <Icon name="folderPlus" /> <span className={styles.wideOnly}>New folder</span>
               <span className={styles.narrowOnly}>Folder</span>
             </button>
@@ -74,11 +88,27 @@ export function Objects({ bucket, prefix, open }: Props) {
             </button>
             <input ref={input} type="file" multiple hidden onChange={pick} />
           </div>
+          {selection.count > 0 && (
+            <div className={styles.selected} role="toolbar" aria-label="Selection">
+              <strong>{formatCount(selection.count, "item", "items")} selected</strong>
+              <button type="button" className="button small" onClick={selection.clear}>
+                Clear
+              </button>
+              <button type="button" className="button small danger" onClick={() => setAsking("delete")}>
+                <Icon name="trash" size={16} /> Delete
+              </button>
+            </div>
+          )}
         </div>
         <div className={room.body} aria-busy={listing.loading}>
           {problem !== null && <Notice>{problem}</Notice>}
           {listing.problem !== null && <Notice onRetry={listing.reload}>{listing.problem}</Notice>}
-          {empty && (
+          {empty && search !== "" && (
+            <p className={styles.nothing}>
+              Nothing here begins with “{search}”. Names are compared letter by letter, capitals too.
+            </p>
+          )}
+          {empty && search === "" && (
             <EmptyState
               icon="upload"
               title={prefix === "" ? "This bucket is empty" : "Nothing in this folder"}
@@ -88,10 +118,23 @@ export function Objects({ bucket, prefix, open }: Props) {
               same folder: from the second on, only what changed is stored.
             </EmptyState>
           )}
-          {page !== null && !empty && <ObjectTable bucket={bucket} prefix={prefix} page={page} open={open} />}
-          {page !== null && page.next !== null && (
-            <button type="button" className={`button ${styles.more}`} disabled={listing.loading} onClick={listing.more}>
-              {listing.loading ? "Loading…" : "Show more"}
+          {shown !== null && names.length > 0 && (
+            <>
+              {search === "" && <Versions objects={shown.objects} complete={!listing.loading} />}
+              <ObjectTable
+                bucket={bucket}
+                prefix={prefix}
+                folder={shown}
+                order={order}
+                onOrder={(column) => setOrder(pressed(order, column))}
+                selection={selection}
+                open={open}
+              />
+            </>
+          )}
+          {listing.more !== null && (
+            <button type="button" className={`button ${styles.more}`} onClick={listing.more}>
+              Show more
             </button>
           )}
         </div>
@@ -101,8 +144,8 @@ export function Objects({ bucket, prefix, open }: Props) {
           key={open}
           bucket={bucket}
           objectKey={open}
-          onClose={() => go(folder(bucket, prefix))}
-          onDeleted={listing.reload}
+          onClose={() => go(folderRoute(bucket, prefix))}
+          onChanged={listing.reload}
         />
       )}
       {dragging && (
@@ -113,41 +156,47 @@ export function Objects({ bucket, prefix, open }: Props) {
           </div>
         </div>
       )}
-      {naming && <NewFolder bucket={bucket} prefix={prefix} onClose={() => setNaming(false)} />}
+      {asking === "folder" && <NewFolder bucket={bucket} prefix={prefix} onClose={() => setAsking(null)} />}
+      {asking === "delete" && (
+        <DeleteObjects
+          bucket={bucket}
+          names={selection.chosen()}
+          onClose={() => setAsking(null)}
+          onDeleted={(count) => {
+            selection.clear();
+            announce(`${formatCount(count, "object", "objects")} deleted`);
+            listing.reload();
+          }}
+        />
+      )}
     </div>
   );
 }
 
-function summary({ page, loading }: Listing): string {
-  if (page === null) return loading ? "Loading…" : "";
-  const { folders, objects, next } = page;
+/** The folder in an order; the same value as long as both stay. */
+function useOrdered(folder: Folder | null, order: Order): Folder | null {
+  return useMemo(() => {
+    if (folder === null) return null;
+    const backwards = order.column === "name" && order.descending;
+    return {
+      folders: backwards ? folder.folders.toReversed() : folder.folders,
+      objects: ordered(folder.objects, order),
+    };
+  }, [folder, order]);
+}
+
+function summary({ folder, loading }: Listing): string {
+  if (folder === null) return loading ? "Loading…" : "";
+  const { folders, objects } = folder;
   const counts = [
     ...(folders.length > 0 ? [formatCount(folders.length, "folder", "folders")] : []),
     ...(objects.length > 0 ? [formatCount(objects.length, "object", "objects")] : []),
   ];
-  if (counts.length === 0) return "Empty";
-  const size = objects.reduce((sum, one) => sum + one.size, 0);
-  return [...counts, ...(size > 0 ? [formatBytes(size)] : [])].join(" · ") + (next === null ? "" : " so far");
-}
-
-function Breadcrumbs({ bucket, prefix }: { bucket: string; prefix: string }) {
-  const steps = [
-    { name: "Buckets", href: formatRoute(BUCKETS) },
-    { name: bucket, href: formatRoute(folder(bucket, "")) },
-    ...crumbs(prefix).map((crumb) => ({ name: crumb.name, href: formatRoute(folder(bucket, crumb.prefix)) })),
-  ];
-  return (
-    <nav aria-label="Breadcrumb" className={styles.crumbs}>
-      <ol>
-        {steps.map(({ name, href }, i) => (
-          <li key={href}>
-            {i === steps.length - 1 ? <h1>{name || "(no name)"}</h1> : <a href={href}>{name || "(no name)"}</a>}
-            {i < steps.length - 1 && <Icon name="chevron" size={14} />}
-          </li>
-        ))}
-      </ol>
-    </nav>
-  );
+  if (counts.length === 0) return loading ? "Loading…" : "Empty";
+  const { size, stored, saved } = totals(objects);
+  const bytes = size === 0 ? [] : [formatBytes(size)];
+  const share = saved !== null && saved > 0 ? [`stored in ${formatBytes(stored)}, ${formatShare(saved)} less`] : [];
+  return [...counts, ...bytes, ...share].join(" · ") + (loading ? " so far" : "");
 }
 
 function NewFolder({ bucket, prefix, onClose }: { bucket: string; prefix: string; onClose: () => void }) {
@@ -160,7 +209,7 @@ function NewFolder({ bucket, prefix, onClose }: { bucket: string; prefix: string
       action="Open"
       ready={target !== null}
       onClose={onClose}
-      onConfirm={async () => go(folder(bucket, target!))}
+      onConfirm={async () => go(folderRoute(bucket, target!))}
       explain={explain}
     >
       <label className="field">

@@ -1,37 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { downloadLine } from "../logic/cli";
 import { isAbort } from "../logic/explain";
-import { formatBytes, formatDate } from "../logic/format";
 import { fileName, urlCanName } from "../logic/path";
 import { CopyLine } from "../parts/CopyLine";
-import { copyText } from "../parts/clipboard";
-import { Dialog } from "../parts/Dialog";
 import { Icon } from "../parts/Icon";
 import { Notice } from "../parts/Notice";
-import { StorageBadge } from "../parts/StorageBadge";
-import { deleteObject, describe, downloadLink, type ObjectDetails } from "../s3/store";
+import { describe, downloadLink, type ObjectDetails, readTags, writeMetadata, writeTags } from "../s3/store";
 import { useBrowser } from "./context";
+import { DeleteObjects } from "./DeleteObjects";
+import { Details } from "./Details";
+import { EditPairs } from "./EditPairs";
+import { Preview } from "./Preview";
 import styles from "./Properties.module.css";
+import { ShareLink } from "./ShareLink";
 
-/** A link made for a click is used at once; one that is copied lives for an hour. In seconds. */
+/** Seconds: a link made for a click is used at once. */
 const CLICK_LIFETIME = 60;
-const COPIED_LIFETIME = 3600;
 
 interface Props {
   bucket: string;
   objectKey: string;
   onClose: () => void;
-  onDeleted: () => void;
+  /** The object is gone, or another than it was. */
+  onChanged: () => void;
 }
 
+type Tags = readonly (readonly [string, string])[];
+
 /** One object: what it is, and what can be done with it. */
-export function Properties({ bucket, objectKey, onClose, onDeleted }: Props) {
+export function Properties({ bucket, objectKey, onClose, onChanged }: Props) {
   const { store, cli, announce, explain } = useBrowser();
   const [details, setDetails] = useState<ObjectDetails | null>(null);
+  const [tags, setTags] = useState<Tags | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
-  const [copied, setCopied] = useState(false);
-  const [deleting, setDeleting] = useState(false);
+  const [asking, setAsking] = useState<"delete" | "link" | "tags" | "metadata" | null>(null);
+  const [version, setVersion] = useState(0);
   const heading = useRef<HTMLHeadingElement>(null);
   const reachable = urlCanName(objectKey);
 
@@ -47,47 +51,39 @@ export function Properties({ bucket, objectKey, onClose, onDeleted }: Props) {
   useEffect(() => {
     if (!reachable) return;
     const stop = new AbortController();
-    describe(store, bucket, objectKey, stop.signal).then(setDetails, (thrown) => {
+    const failed = (thrown: unknown) => {
       if (!stop.signal.aborted && !isAbort(thrown)) setProblem(explain(thrown));
-    });
+    };
+    describe(store, bucket, objectKey, stop.signal).then(setDetails, failed);
+    readTags(store, bucket, objectKey, stop.signal).then(setTags, failed);
     return () => stop.abort();
-  }, [store, bucket, objectKey, reachable, explain]);
+  }, [store, bucket, objectKey, reachable, explain, version]);
 
-  async function attempt(action: () => Promise<void>) {
+  async function download() {
     setProblem(null);
     try {
-      await action();
+      const link = document.createElement("a");
+      link.href = await downloadLink(store, bucket, objectKey, CLICK_LIFETIME);
+      link.download = fileName(objectKey);
+      link.rel = "noopener noreferrer";
+      link.click();
     } catch (thrown) {
       setProblem(explain(thrown));
     }
   }
 
-  async function download() {
-    const link = document.createElement("a");
-    link.href = await downloadLink(store, bucket, objectKey, CLICK_LIFETIME);
-    link.download = fileName(objectKey);
-    link.rel = "noopener noreferrer";
-    link.click();
+  function changed(what: string) {
+    announce(what);
+    setVersion((before) => before + 1);
+    onChanged();
   }
 
-  async function copyLink() {
-    await copyText(await downloadLink(store, bucket, objectKey, COPIED_LIFETIME));
-    setCopied(true);
-    announce("Link copied");
-  }
-
-  async function remove() {
-    await deleteObject(store, bucket, objectKey);
-    announce(`${objectKey} deleted`);
-    onDeleted();
-    onClose();
-  }
-
+  const close = () => setAsking(null);
   return (
     <aside
       className={styles.panel}
       aria-label="Properties"
-      onKeyDown={(event) => event.key === "Escape" && !deleting && onClose()}
+      onKeyDown={(event) => event.key === "Escape" && asking === null && onClose()}
     >
       <div className={styles.head}>
         <h2 ref={heading} tabIndex={-1}>
@@ -98,105 +94,100 @@ export function Properties({ bucket, objectKey, onClose, onDeleted }: Props) {
         </button>
       </div>
       <div className={styles.actions}>
-        <button type="button" className="button primary" disabled={!reachable} onClick={() => void attempt(download)}>
+        <button type="button" className="button primary" disabled={!reachable} onClick={() => void download()}>
           <Icon name="download" /> Download
         </button>
-        <button
-          type="button"
-          className="button"
-          disabled={!reachable}
-          title={store.session.kind === "keys" ? "Whoever has the link can download for one hour" : undefined}
-          onClick={() => void attempt(copyLink)}
-        >
-          <Icon name={copied ? "check" : "link"} /> {copied ? "Copied" : "Copy link"}
+        <button type="button" className="button" disabled={!reachable} onClick={() => setAsking("link")}>
+          <Icon name="link" /> Link
         </button>
         <button
           type="button"
           className="button icon"
           aria-label="Delete"
           title="Delete"
-          onClick={() => setDeleting(true)}
+          onClick={() => setAsking("delete")}
         >
           <Icon name="trash" />
         </button>
       </div>
-      {copied && store.session.kind === "keys" && (
-        <p className="hint">Whoever has the link can download for one hour.</p>
-      )}
       {problem !== null && <Notice>{problem}</Notice>}
       {!reachable && (
         <Notice>A browser can’t ask for a key with “.” or “..” between slashes. The aws-cli line below can.</Notice>
       )}
+      {details !== null && <Preview bucket={bucket} objectKey={objectKey} details={details} />}
       {details !== null && <Details details={details} />}
+      {details !== null && (
+        <Editable title="Metadata" pairs={Object.entries(details.metadata)} onEdit={() => setAsking("metadata")} />
+      )}
+      {tags !== null && <Editable title="Tags" pairs={tags} onEdit={() => setAsking("tags")} />}
       <h3>Key</h3>
       <p className={styles.key}>{objectKey}</p>
       <h3>From a shell</h3>
       <CopyLine text={downloadLine(cli, bucket, objectKey)} />
-      {deleting && (
-        <Dialog
-          title={`Delete ${fileName(objectKey)}?`}
-          action="Delete object"
-          danger
-          onClose={() => setDeleting(false)}
-          onConfirm={remove}
-          explain={explain}
-        >
-          <p>
-            {bucket}/{objectKey} is gone for good: there is no older version to go back to.
-          </p>
-        </Dialog>
+      {asking === "delete" && (
+        <DeleteObjects
+          bucket={bucket}
+          names={[objectKey]}
+          onClose={close}
+          onDeleted={() => {
+            announce(`${objectKey} deleted`);
+            onChanged();
+            onClose();
+          }}
+        />
+      )}
+      {asking === "link" && <ShareLink bucket={bucket} objectKey={objectKey} onClose={close} />}
+      {asking === "tags" && tags !== null && (
+        <EditPairs
+          title="Tags"
+          hint="At most ten. Names have up to 128 characters, values up to 256."
+          most={10}
+          pairs={tags}
+          onClose={close}
+          onSave={async (pairs) => {
+            await writeTags(store, bucket, objectKey, pairs);
+            changed("Tags saved");
+          }}
+        />
+      )}
+      {asking === "metadata" && details !== null && (
+        <EditPairs
+          title="Metadata"
+          hint="Names lose their capitals. All together at most 2 KB."
+          most={50}
+          pairs={Object.entries(details.metadata)}
+          onClose={close}
+          onSave={async (pairs) => {
+            await writeMetadata(store, bucket, objectKey, details.contentType, pairs, details.headers);
+            changed("Metadata saved");
+          }}
+        />
       )}
     </aside>
   );
 }
 
-const STORAGE_TEXT = {
-  delta: "Only what differs from a reference of this folder is stored.",
-  direct: "Stored whole.",
-};
-
-function Details({ details }: { details: ObjectDetails }) {
-  const { size, modified, etag, contentType, storageType, metadata } = details;
-  const pairs = Object.entries(metadata);
+function Editable({ title, pairs, onEdit }: { title: string; pairs: Tags; onEdit: () => void }) {
   return (
-    <>
-      {storageType !== null && (
-        <p className={styles.storage}>
-          <StorageBadge type={storageType} /> {STORAGE_TEXT[storageType]}
-        </p>
+    <section aria-label={title}>
+      <div className={styles.editable}>
+        <h3>{title}</h3>
+        <button type="button" className="button small" aria-label={`Edit ${title.toLowerCase()}`} onClick={onEdit}>
+          Edit
+        </button>
+      </div>
+      {pairs.length === 0 ? (
+        <p className={styles.none}>None</p>
+      ) : (
+        <dl className={styles.facts}>
+          {pairs.map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ))}
+        </dl>
       )}
-      <dl className={styles.facts}>
-        <Fact name="Size">
-          {formatBytes(size)}
-          {size >= 1024 && <small>{size.toLocaleString("en")} bytes</small>}
-        </Fact>
-        {modified !== null && <Fact name="Modified">{formatDate(modified)}</Fact>}
-        <Fact name="Type">{contentType}</Fact>
-        <Fact name="ETag">
-          <code>{etag}</code>
-        </Fact>
-      </dl>
-      {pairs.length > 0 && (
-        <>
-          <h3>Metadata</h3>
-          <dl className={styles.facts}>
-            {pairs.map(([name, value]) => (
-              <Fact key={name} name={name}>
-                {value}
-              </Fact>
-            ))}
-          </dl>
-        </>
-      )}
-    </>
-  );
-}
-
-function Fact({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
+    </section>
   );
 }

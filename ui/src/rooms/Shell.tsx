@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { explain, isDenied } from "../logic/explain";
-import { BUCKETS, folder, formatRoute, parseRoute, type Route } from "../logic/route";
+import { BUCKETS, folder, formatRoute, HEALTH, parseRoute, type Route, SAVINGS } from "../logic/route";
 import { Icon, Logo } from "../parts/Icon";
 import { keepPageOnDrop } from "../parts/useFileDrop";
-import { StorageTypes } from "../s3/storageTypes";
+import { readStats, type Stats } from "../s3/own";
 import { type Bucket, listBuckets, type Store } from "../s3/store";
 import { TransferQueue } from "../transfers/queue";
 import { Buckets } from "./Buckets";
 import { type Browser, BrowserContext, StoredEvent } from "./context";
+import { Health } from "./Health";
 import { Objects } from "./Objects";
+import { Savings } from "./Savings";
 import styles from "./Shell.module.css";
+import { ThemeButton } from "./ThemeButton";
 import { Transfers } from "./Transfers";
 
 /** The frame around the rooms: where we are, what there is, and what they share. */
@@ -21,7 +24,7 @@ export function Shell({ store, onSignOut }: { store: Store; onSignOut: () => voi
   const [bucketsProblem, setBucketsProblem] = useState<string | null>(null);
   const [announcement, setAnnouncement] = useState("");
 
-  const storageTypes = useMemo(() => new StorageTypes(store), [store]);
+  const [stats, setStats] = useState<Stats | null>(null);
   const stored = useMemo(() => new EventTarget(), []);
   const queue = useMemo(
     () => new TransferQueue(store, (bucket, key) => stored.dispatchEvent(new StoredEvent(bucket, key))),
@@ -46,6 +49,13 @@ export function Shell({ store, onSignOut }: { store: Store; onSignOut: () => voi
 
   useEffect(() => void reloadBuckets(), [reloadBuckets]);
 
+  useEffect(() => {
+    const stop = new AbortController();
+    // Nothing depends on it but hints; whoever needs more asks again and says what went wrong.
+    readStats(store, stop.signal).then(setStats, () => undefined);
+    return () => stop.abort();
+  }, [store]);
+
   useEffect(keepPageOnDrop, []);
 
   useEffect(() => {
@@ -60,7 +70,7 @@ export function Shell({ store, onSignOut }: { store: Store; onSignOut: () => voi
     buckets,
     bucketsProblem,
     reloadBuckets,
-    storageTypes,
+    stats,
     queue,
     stored,
     announce: setAnnouncement,
@@ -71,14 +81,18 @@ export function Shell({ store, onSignOut }: { store: Store; onSignOut: () => voi
     <BrowserContext value={browser}>
       <div className={styles.shell}>
         <header className={styles.side}>
-          <a className={styles.brand} href={formatRoute(BUCKETS)}>
+          <a className={styles.brand} href={formatRoute(BUCKETS)} aria-label="DeltaGlider">
             <Logo />
-            DeltaGlider
+            <span className={styles.brandName}>DeltaGlider</span>
           </a>
+          <nav aria-label="Pages" className={styles.pages}>
+            {PAGES.map(({ to, icon, text }) => (
+              <a key={to.room} href={formatRoute(to)} aria-current={route.room === to.room ? "page" : undefined}>
+                <Icon name={icon} /> <span>{text}</span>
+              </a>
+            ))}
+          </nav>
           <nav aria-label="Buckets" className={styles.nav}>
-            <a href={formatRoute(BUCKETS)} aria-current={route.room === "buckets" ? "page" : undefined}>
-              <Icon name="archive" /> <span>All buckets</span>
-            </a>
             {buckets?.map(({ name }) => (
               <a
                 key={name}
@@ -90,6 +104,7 @@ export function Shell({ store, onSignOut }: { store: Store; onSignOut: () => voi
             ))}
           </nav>
           <div className={styles.foot}>
+            <ThemeButton />
             <span title="S3 endpoint">{store.endpoint}</span>
             {store.session.kind === "keys" ? (
               <button type="button" className="button small" onClick={onSignOut}>
@@ -101,9 +116,10 @@ export function Shell({ store, onSignOut }: { store: Store; onSignOut: () => voi
           </div>
         </header>
         <main className={styles.main}>
-          {route.room === "buckets" ? (
-            <Buckets />
-          ) : (
+          {route.room === "buckets" && <Buckets />}
+          {route.room === "savings" && <Savings />}
+          {route.room === "health" && <Health />}
+          {route.room === "objects" && (
             <Objects
               key={`${route.bucket}/${route.prefix}`}
               bucket={route.bucket}
@@ -121,6 +137,12 @@ export function Shell({ store, onSignOut }: { store: Store; onSignOut: () => voi
   );
 }
 
+const PAGES = [
+  { to: BUCKETS, icon: "archive", text: "Buckets" },
+  { to: SAVINGS, icon: "savings", text: "Savings" },
+  { to: HEALTH, icon: "health", text: "Health" },
+] as const;
+
 function go(route: Route): void {
   window.location.hash = formatRoute(route);
 }
@@ -131,6 +153,6 @@ function subscribeToHash(listener: () => void): () => void {
 }
 
 function titleOf(route: Route): string {
-  if (route.room === "buckets") return "Buckets";
+  if (route.room !== "objects") return PAGES.find(({ to }) => to.room === route.room)!.text;
   return route.object ?? `${route.bucket}/${route.prefix}`;
 }

@@ -4,7 +4,7 @@
 import { createContext, useContext } from "react";
 import type { CliTarget } from "../logic/cli";
 import type { Route } from "../logic/route";
-import type { StorageTypes } from "../s3/storageTypes";
+import type { Stats } from "../s3/own";
 import type { Bucket, Store } from "../s3/store";
 import type { TransferQueue } from "../transfers/queue";
 
@@ -17,7 +17,8 @@ export interface Browser {
   buckets: Bucket[] | null;
   bucketsProblem: string | null;
   reloadBuckets: () => Promise<void>;
-  storageTypes: StorageTypes;
+  /** As the server was when this page was opened; null until it said so. */
+  stats: Stats | null;
   queue: TransferQueue;
   /** Fires a `StoredEvent` for every object an upload stored. */
   stored: EventTarget;

@@ -1,42 +1,69 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { useCallback, useEffect, useRef, useState } from "react";
 import { isAbort } from "../logic/explain";
-import { listPage, type Page } from "../s3/store";
+import { added, EMPTY, type Folder, joined } from "../logic/folder";
+import { readObjects } from "../s3/own";
 import { StoredEvent, useBrowser } from "./context";
 
 export interface Listing {
-  /** All pages read so far as one; null before the first. */
-  page: Page | null;
+  /** What was read so far; null before the first page. */
+  folder: Folder | null;
+  /** Whether there is more to come. */
   loading: boolean;
   problem: string | null;
-  more: () => void;
+  /** Asks for what lies beyond the most that is read by itself; null when nothing does. */
+  more: (() => void) | null;
   reload: () => void;
 }
 
-/** Uploads finish in bursts; the list is read again at most this often, in milliseconds. */
-const RELOAD_EVERY = 700;
+/** Entries that are read without being asked for. */
+const ENOUGH = 250_000;
 
-/** The folder `prefix`, page by page; read again when an upload stored something in it. */
+/** Milliseconds between two times that what was read is shown: every time draws the list. */
+const SHOW_EVERY = 250;
+
+/** Uploads finish in bursts; what they stored is looked up at most this often, in milliseconds. */
+const LOOK_EVERY = 700;
+
+/** More new objects than this at once are found by reading the folder again. */
+const MANY = 20;
+
+/** The objects of `bucket` whose names begin with `prefix`, folders rolled up, read page by page to the end. */
 export function useListing(bucket: string, prefix: string): Listing {
   const { store, stored, explain } = useBrowser();
-  const [page, setPage] = useState<Page | null>(null);
+  const [folder, setFolder] = useState<Folder | null>(null);
+  const [next, setNext] = useState<string | null>(null);
   const [loading, setLoading] = useState(true);
   const [problem, setProblem] = useState<string | null>(null);
   const reading = useRef<AbortController | null>(null);
 
   const read = useCallback(
-    async (known: Page | null) => {
+    async (known: Folder | null, from: string | null) => {
       reading.current?.abort();
       const stop = new AbortController();
       reading.current = stop;
       setLoading(true);
       setProblem(null);
+      let all = known ?? EMPTY;
+      let after = from;
+      let shown = 0;
+      const most = all.objects.length + ENOUGH;
       try {
-        const next = await listPage(store, bucket, prefix, known?.next ?? null, stop.signal);
-        if (stop.signal.aborted) return;
-        setPage(known === null ? next : joined(known, next));
+        do {
+          const page = await readObjects(store, bucket, prefix, "/", after, stop.signal);
+          if (stop.signal.aborted) return;
+          all = joined(all, page);
+          after = page.next;
+          if (shown === 0 || performance.now() - shown > SHOW_EVERY) {
+            setFolder(all);
+            shown = performance.now();
+          }
+        } while (after !== null && all.objects.length < most);
+        setFolder(all);
+        setNext(after);
       } catch (thrown) {
         if (stop.signal.aborted || isAbort(thrown)) return;
+        setFolder(all === EMPTY ? null : all);
         setProblem(explain(thrown));
       }
       setLoading(false);
@@ -45,34 +72,48 @@ export function useListing(bucket: string, prefix: string): Listing {
   );
 
   useEffect(() => {
-    void read(null);
+    void read(null, null);
     return () => reading.current?.abort();
   }, [read]);
 
   useEffect(() => {
+    const stop = new AbortController();
+    const fresh = new Set<string>();
     let timer: ReturnType<typeof setTimeout> | undefined;
+    async function look() {
+      timer = undefined;
+      const keys = [...fresh];
+      fresh.clear();
+      if (keys.length > MANY) return void read(null, null);
+      try {
+        for (const key of keys) {
+          const page = await readObjects(store, bucket, key, "", null, stop.signal);
+          const object = page.objects.find((one) => one.key === key);
+          if (object !== undefined) setFolder((known) => known && added(known, prefix, object));
+        }
+      } catch (thrown) {
+        if (!isAbort(thrown)) setProblem(explain(thrown));
+      }
+    }
     function onStored(event: Event) {
       const { bucket: where, key } = event as StoredEvent;
       if (where !== bucket || !key.startsWith(prefix)) return;
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        void read(null);
-      }, RELOAD_EVERY);
+      fresh.add(key);
+      timer ??= setTimeout(() => void look(), LOOK_EVERY);
     }
     stored.addEventListener(StoredEvent.TYPE, onStored);
     return () => {
       clearTimeout(timer);
+      stop.abort();
       stored.removeEventListener(StoredEvent.TYPE, onStored);
     };
-  }, [stored, bucket, prefix, read]);
+  }, [store, stored, bucket, prefix, read, explain]);
 
-  return { page, loading, problem, more: () => void read(page), reload: () => void read(null) };
-}
-
-function joined(known: Page, next: Page): Page {
   return {
-    folders: [...known.folders, ...next.folders],
-    objects: [...known.objects, ...next.objects],
-    next: next.next,
+    folder,
+    loading,
+    problem,
+    more: !loading && next !== null ? () => void read(folder, next) : null,
+    reload: () => void read(null, null),
   };
 }

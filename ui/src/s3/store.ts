@@ -2,18 +2,19 @@
 // Every S3 request the page makes, as functions of a Store. Nothing here knows React; failures are the SDK's.
 
 import {
+  CopyObjectCommand,
   CreateBucketCommand,
   DeleteBucketCommand,
-  DeleteObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
+  GetObjectTaggingCommand,
   HeadObjectCommand,
   ListBucketsCommand,
-  ListObjectsV2Command,
+  PutObjectTaggingCommand,
   S3Client,
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
-import { attachment, decodeListed, fileName, objectPath, urlCanName } from "../logic/path";
+import { attachment, fileName, objectPath } from "../logic/path";
 import type { Session } from "../session/session";
 import { RequestSender } from "./xhr";
 
@@ -28,21 +29,6 @@ export interface Bucket {
   created: Date | null;
 }
 
-export interface ListedObject {
-  key: string;
-  size: number;
-  modified: Date | null;
-  etag: string;
-}
-
-export interface Page {
-  /** Common prefixes, each with its "/". */
-  folders: string[];
-  objects: ListedObject[];
-  /** What asks for the next page; null on the last. */
-  next: string | null;
-}
-
 /** "delta", "direct", or null when the server does not say (it is not DeltaGlider). */
 export type StorageType = "delta" | "direct" | null;
 
@@ -53,7 +39,19 @@ export interface ObjectDetails {
   contentType: string;
   storageType: StorageType;
   metadata: Record<string, string>;
+  /** Other headers that are kept with it, by the SDK's names. */
+  headers: KeptHeaders;
 }
+
+export interface KeptHeaders {
+  CacheControl?: string;
+  ContentDisposition?: string;
+  ContentEncoding?: string;
+  ContentLanguage?: string;
+}
+
+/** What the server calls itself; it takes signatures for any. */
+export const REGION = "us-east-1";
 
 /** The SDK wants credentials even where nothing gets signed. */
 const NO_CREDENTIALS = { accessKeyId: "none", secretAccessKey: "none" };
@@ -61,7 +59,7 @@ const NO_CREDENTIALS = { accessKeyId: "none", secretAccessKey: "none" };
 export function connect(endpoint: string, session: Session): Store {
   const client = new S3Client({
     endpoint,
-    region: "us-east-1",
+    region: REGION,
     forcePathStyle: true,
     requestHandler: new RequestSender(),
     // Otherwise presigned links would ask for checksums that nobody who opens them looks at.
@@ -102,36 +100,6 @@ export async function deleteBucket({ client }: Store, bucket: string): Promise<v
   await client.send(new DeleteBucketCommand({ Bucket: bucket }));
 }
 
-/** One page of the folder `prefix`. */
-export async function listPage(
-  { client }: Store,
-  bucket: string,
-  prefix: string,
-  after: string | null,
-  abortSignal: AbortSignal,
-): Promise<Page> {
-  const command = new ListObjectsV2Command({
-    Bucket: bucket,
-    Prefix: prefix,
-    Delimiter: "/",
-    MaxKeys: 500,
-    EncodingType: "url", // XML can't carry every character a key may have
-    ...(after === null ? {} : { ContinuationToken: after }),
-  });
-  const answer = await client.send(command, { abortSignal });
-  const decode = answer.EncodingType === "url" ? decodeListed : (text: string) => text;
-  return {
-    folders: (answer.CommonPrefixes ?? []).map(({ Prefix = "" }) => decode(Prefix)),
-    objects: (answer.Contents ?? []).map(({ Key = "", Size = 0, LastModified, ETag = "" }) => ({
-      key: decode(Key),
-      size: Size,
-      modified: LastModified ?? null,
-      etag: unquoted(ETag),
-    })),
-    next: answer.IsTruncated ? (answer.NextContinuationToken ?? null) : null,
-  };
-}
-
 export async function describe(
   { client }: Store,
   bucket: string,
@@ -158,17 +126,72 @@ export async function describe(
     contentType: answer.ContentType ?? "application/octet-stream",
     storageType,
     metadata: answer.Metadata ?? {},
+    headers: {
+      ...(answer.CacheControl && { CacheControl: answer.CacheControl }),
+      ...(answer.ContentDisposition && { ContentDisposition: answer.ContentDisposition }),
+      ...(answer.ContentEncoding && { ContentEncoding: answer.ContentEncoding }),
+      ...(answer.ContentLanguage && { ContentLanguage: answer.ContentLanguage }),
+    },
   };
 }
 
-export async function deleteObject({ client }: Store, bucket: string, key: string): Promise<void> {
-  if (urlCanName(key)) {
-    await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }));
-    return;
-  }
-  const answer = await client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: [{ Key: key }] } }));
+/** Names with values, in the order they are shown. */
+export type Pairs = readonly (readonly [string, string])[];
+
+/** The most keys of one DeleteObjects (S3 API Reference). */
+export const DELETE_AT_ONCE = 1000;
+
+/** Deletes up to 1000 objects. Throws the first failure after all were tried. */
+export async function deleteObjects({ client }: Store, bucket: string, keys: readonly string[]): Promise<void> {
+  const Objects = keys.map((Key) => ({ Key }));
+  const answer = await client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } }));
   const failed = answer.Errors?.[0];
-  if (failed !== undefined) throw Object.assign(new Error(failed.Message), { name: failed.Code ?? "Error" });
+  if (failed === undefined) return;
+  throw Object.assign(new Error(`${failed.Key}: ${failed.Message}`), { name: failed.Code ?? "Error" });
+}
+
+/** The first bytes of an object, at most `limit`. */
+export async function readStart(
+  { client }: Store,
+  bucket: string,
+  key: string,
+  limit: number,
+  abortSignal: AbortSignal,
+): Promise<Uint8Array> {
+  const command = new GetObjectCommand({ Bucket: bucket, Key: key, Range: `bytes=0-${limit - 1}` });
+  const { Body } = await client.send(command, { abortSignal });
+  return (await Body?.transformToByteArray()) ?? new Uint8Array();
+}
+
+export async function readTags({ client }: Store, bucket: string, key: string, abortSignal: AbortSignal) {
+  const { TagSet = [] } = await client.send(new GetObjectTaggingCommand({ Bucket: bucket, Key: key }), { abortSignal });
+  return TagSet.map(({ Key = "", Value = "" }) => [Key, Value] as const);
+}
+
+export async function writeTags({ client }: Store, bucket: string, key: string, tags: Pairs) {
+  const TagSet = tags.map(([Key, Value]) => ({ Key, Value }));
+  await client.send(new PutObjectTaggingCommand({ Bucket: bucket, Key: key, Tagging: { TagSet } }));
+}
+
+/** Gives an object another type and other metadata: a copy onto itself that moves no bytes. */
+export async function writeMetadata(
+  { client }: Store,
+  bucket: string,
+  key: string,
+  ContentType: string,
+  metadata: Pairs,
+  headers: KeptHeaders,
+) {
+  const command = new CopyObjectCommand({
+    Bucket: bucket,
+    Key: key,
+    CopySource: objectPath(bucket, key),
+    MetadataDirective: "REPLACE",
+    ...headers,
+    ContentType,
+    Metadata: Object.fromEntries(metadata),
+  });
+  await client.send(command);
 }
 
 /** A link that downloads the object, for whoever has it, for `seconds`; without end when the proxy is open. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // One file to one key: a single PUT when it is small, else a multipart upload with a few parts in flight. Bodies are
 // slices of the file, so the page holds none of their bytes; each goes with its CRC-32, which the server checks.
-// What does not finish is aborted, so no parts are left on the server.
+// What is stored of a multipart upload is kept in a `PartProgress`, so whoever calls again with it goes on from there.
 
 import {
   AbortMultipartUploadCommand,
@@ -22,19 +22,38 @@ export interface Target {
   key: string;
 }
 
-/** Resolves when the object is stored; `onProgress` gets the bytes sent so far, which can go back on a retry. */
+/** How far a multipart upload has come. */
+export interface PartProgress {
+  uploadId: string | null;
+  /** The parts that are stored, by index. */
+  parts: Map<number, CompletedPart>;
+}
+
+export function newProgress(): PartProgress {
+  return { uploadId: null, parts: new Map() };
+}
+
+/** Resolves when the object is stored; `onSent` gets the bytes sent so far, which can go back on a retry. */
 export async function upload(
   store: Store,
   { bucket, key }: Target,
   file: File,
+  progress: PartProgress,
   signal: AbortSignal,
-  onProgress: (bytes: number) => void,
+  onSent: (bytes: number) => void,
 ): Promise<void> {
   const ContentType = file.type || "application/octet-stream";
-  if (isMultipart(file.size)) return uploadParts(store, { bucket, key }, file, ContentType, signal, onProgress);
+  if (isMultipart(file.size)) return uploadParts(store, { bucket, key }, file, ContentType, progress, signal, onSent);
   const ChecksumCRC32 = await crc32Of(file);
   const command = new PutObjectCommand({ Bucket: bucket, Key: key, Body: file, ContentType, ChecksumCRC32 });
-  await store.client.send(command, { abortSignal: signal, ...reporting(onProgress) });
+  await store.client.send(command, { abortSignal: signal, ...reporting(onSent) });
+}
+
+/** Has the server forget the parts of an upload that will not go on. What it can't be told now, its owner finds. */
+export async function discard({ client }: Store, { bucket, key }: Target, { uploadId }: PartProgress): Promise<void> {
+  if (uploadId === null) return;
+  const command = new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId: uploadId });
+  await client.send(command).catch(() => undefined);
 }
 
 async function uploadParts(
@@ -42,16 +61,20 @@ async function uploadParts(
   { bucket, key }: Target,
   file: File,
   ContentType: string,
+  progress: PartProgress,
   signal: AbortSignal,
-  onProgress: (bytes: number) => void,
+  onSent: (bytes: number) => void,
 ): Promise<void> {
   const name = { Bucket: bucket, Key: key };
-  const create = new CreateMultipartUploadCommand({ ...name, ContentType, ChecksumAlgorithm: "CRC32" });
-  const { UploadId } = await client.send(create, { abortSignal: signal });
+  if (progress.uploadId === null) {
+    const create = new CreateMultipartUploadCommand({ ...name, ContentType, ChecksumAlgorithm: "CRC32" });
+    progress.uploadId = (await client.send(create, { abortSignal: signal })).UploadId ?? null;
+  }
+  const UploadId = progress.uploadId ?? undefined;
 
   const ranges = partRanges(file.size);
-  const parts: CompletedPart[] = [];
-  const sent: number[] = ranges.map(() => 0);
+  const sent = ranges.map(({ start, end }, index) => (progress.parts.has(index) ? end - start : 0));
+  const report = () => onSent(sent.reduce((sum, one) => sum + one, 0));
   const stop = new AbortController();
   const abortSignal = AbortSignal.any([signal, stop.signal]);
 
@@ -61,15 +84,15 @@ async function uploadParts(
     const PartNumber = index + 1;
     const ChecksumCRC32 = await crc32Of(Body);
     const command = new UploadPartCommand({ ...name, UploadId, PartNumber, Body, ChecksumCRC32 });
-    const report = reporting((bytes) => {
+    const options = reporting((bytes) => {
       sent[index] = bytes;
-      onProgress(sent.reduce((sum, one) => sum + one, 0));
+      report();
     });
-    const { ETag } = await client.send(command, { abortSignal, ...report });
-    parts[index] = { PartNumber, ETag, ChecksumCRC32 };
+    const { ETag } = await client.send(command, { abortSignal, ...options });
+    progress.parts.set(index, { PartNumber, ETag, ChecksumCRC32 });
   }
 
-  const waiting = ranges.keys();
+  const waiting = [...ranges.keys()].filter((index) => !progress.parts.has(index)).values();
   async function work(): Promise<void> {
     for (const index of waiting) {
       abortSignal.throwIfAborted();
@@ -77,14 +100,15 @@ async function uploadParts(
     }
   }
 
+  report();
   try {
     await Promise.all(Array.from({ length: PARTS_IN_FLIGHT }, work));
-    const complete = new CompleteMultipartUploadCommand({ ...name, UploadId, MultipartUpload: { Parts: parts } });
-    await client.send(complete, { abortSignal });
+    const Parts = ranges.map((_, index) => progress.parts.get(index)!);
+    const complete = new CompleteMultipartUploadCommand({ ...name, UploadId, MultipartUpload: { Parts } });
+    await client.send(complete, { abortSignal: signal });
   } catch (thrown) {
     stop.abort();
-    // The reason to report is `thrown`; an abort that fails too leaves parts, which the server's owner can list.
-    await client.send(new AbortMultipartUploadCommand({ ...name, UploadId })).catch(() => undefined);
+    if ((thrown as Error).name === "NoSuchUpload") Object.assign(progress, newProgress()); // nothing to go on from
     throw thrown;
   }
 }
