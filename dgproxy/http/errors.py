@@ -32,6 +32,8 @@ CODES: Final[Mapping[type[Exception], str]] = {
     storage.BucketNotEmpty: "BucketNotEmpty",
     storage.OutOfSpace: "InsufficientStorage",
     storage.Busy: "SlowDown",
+    storage.Unavailable: "ServiceUnavailable",
+    storage.KeyTooLong: "KeyTooLongError",
     # RecordNotFound that reaches this far is a record the engine could not do without: never a 404 (law 4).
     storage.StorageError: "InternalError",
 }
@@ -58,11 +60,11 @@ def to_s3(error: Exception, bucket: str = "", key: str = "") -> S3Error:
                     "ProposedSize": str(error.size),
                 },
             )
-        case engine.Overloaded() | storage.Busy():
+        case engine.Overloaded() | storage.Busy() | storage.Unavailable():
             return S3Error(code, headers=_RETRY_SOON)
         case engine.EngineError():
             return S3Error(code, str(error))
-        case storage.OutOfSpace():
+        case storage.OutOfSpace() | storage.KeyTooLong():
             return S3Error(code)
         case storage.StorageError():
             return S3Error(code, _OURS)

@@ -36,9 +36,11 @@ from dgproxy.storage.errors import (
     BucketNotFound,
     Busy,
     Damaged,
+    KeyTooLong,
     OutOfSpace,
     RecordNotFound,
     StorageError,
+    Unavailable,
     VersionConflict,
 )
 
@@ -57,6 +59,7 @@ __all__ = [
     "Capabilities",
     "CommonPrefix",
     "Damaged",
+    "KeyTooLong",
     "Listed",
     "Listing",
     "MappedBlob",
@@ -64,6 +67,7 @@ __all__ = [
     "Record",
     "RecordNotFound",
     "StorageError",
+    "Unavailable",
     "VersionConflict",
 ]
 
@@ -84,6 +88,8 @@ class Capabilities:
     exclusive_locks: bool
     #: A small record more for each object costs next to nothing; where each is a request it does.
     digest_hints: bool
+    #: `map_blob` works: blobs are files of this host, or memory.
+    maps_blobs: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,13 +242,22 @@ class Backend(Protocol):
     # -- blobs ---------------------------------------------------------------------------------------------
 
     def stage_blob(self, bucket: str, key: str) -> AbstractAsyncContextManager[BlobWriter]:
-        """Begin writing a blob. Raises BucketNotFound on entry and in `publish`."""
+        """Begin writing a blob. Raises BucketNotFound, on entry or later, in `publish` at the latest."""
 
-    def open_blob(self, bucket: str, key: str) -> AbstractAsyncContextManager[BlobReader]:
-        """Raises RecordNotFound, BucketNotFound on entry."""
+    def open_blob(
+        self, bucket: str, key: str, *, span: tuple[int, int] | None = None
+    ) -> AbstractAsyncContextManager[BlobReader]:
+        """Raises RecordNotFound, BucketNotFound on entry.
+
+        `span` is what will be read, from one offset to another, in order; None is all of it. That is a hint:
+        anything can be read, and a backend far away has the span on its way by then.
+        """
 
     async def map_blob(self, bucket: str, key: str, size: int) -> MappedBlob:
-        """Map a blob of exactly `size` bytes; Damaged when it has another length."""
+        """Map a blob of exactly `size` bytes; Damaged when it has another length.
+
+        Only where blobs are mapped (`Capabilities`); elsewhere `storage.cache` does it.
+        """
 
     async def list_blobs(self, bucket: str, prefix: str, limit: int) -> list[Listed]:
         """Up to `limit` blobs and records directly under `prefix`'s last '/', in any order.

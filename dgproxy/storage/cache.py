@@ -17,7 +17,6 @@ What the bytes are, and where they come from, is not known here.
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,8 +26,9 @@ import structlog
 
 from dgproxy.storage.backend import Buffer, Busy, Damaged, OutOfSpace
 from dgproxy.storage.cache_files import CachedFile, CacheFiles, Filling
-from dgproxy.storage.filesystem.locks import Kind, Lock, LockFile
+from dgproxy.storage.filesystem.locks import Kind, Lock
 from dgproxy.storage.filesystem.threads import IOThreads
+from dgproxy.storage.filesystem.waiting import Attempt
 
 __all__ = ["Append", "CachedFile", "FileCache", "Fill"]
 
@@ -132,7 +132,7 @@ class FileCache:
 
     async def _fetch(self, name: str, length: int, sha256: str, fill: Fill) -> CachedFile:
         file = CachedFile(self._files.path(sha256))
-        turn = _Turn(self._files.locks, sha256)
+        turn = Attempt(self._files.locks, Lock(Kind.KEY, "", sha256))
         try:
             async with self._at_once:
                 # Another process may have filled it between the last look and the turn.
@@ -157,7 +157,7 @@ class FileCache:
             turn.give_back()
         return file
 
-    async def _wait(self, turn: "_Turn", file: CachedFile, sha256: str, length: int) -> bool:
+    async def _wait(self, turn: Attempt, file: CachedFile, sha256: str, length: int) -> bool:
         """Wait for this process's turn to fill a file, or for another that does; then it is mapped: True."""
         clock = asyncio.get_running_loop().time
         pause, progress, since = _FIRST_PAUSE, None, clock()
@@ -208,23 +208,3 @@ class _Fetch:
         """Close the file once it is there and nobody waits; its error, if nobody did, is nobody's."""
         if self.task.done() and not self._waiting and not self.task.cancelled() and not self.task.exception():
             self.task.result().close()
-
-
-class _Turn:
-    """The right to fill a file, among the processes of this host."""
-
-    def __init__(self, locks: LockFile, sha256: str) -> None:
-        self._locks = locks
-        self._lock = Lock(Kind.KEY, "", sha256)
-        self._descriptor = -1
-
-    def take(self) -> bool:
-        """Try once; in a thread."""
-        if self._descriptor < 0:
-            self._descriptor = self._locks.open()
-        return self._locks.take(self._descriptor, self._lock)
-
-    def give_back(self) -> None:
-        """Let go at once: closing an unchanged, local file does not touch the disk."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)

@@ -43,5 +43,13 @@ class Busy(StorageError):
     """Throttled, or out of file descriptors: the same call may succeed a little later."""
 
 
+class Unavailable(StorageError):
+    """The backend is elsewhere and can't be reached, or says that it is out of order: later, perhaps."""
+
+
+class KeyTooLong(StorageError):
+    """The backend can't hold a key of this length."""
+
+
 class Damaged(StorageError):
     """What is stored is not what was stored: a short blob, a broken record."""

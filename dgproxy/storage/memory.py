@@ -145,7 +145,9 @@ class MemoryBackend:
         yield _Writer(self, bucket, key)
 
     @asynccontextmanager
-    async def open_blob(self, bucket: str, key: str) -> AsyncIterator["_Reader"]:
+    async def open_blob(
+        self, bucket: str, key: str, *, span: tuple[int, int] | None = None
+    ) -> AsyncIterator["_Reader"]:
         await asyncio.sleep(0)
         yield _Reader(key, self._entry(bucket, key).data)
 

@@ -90,6 +90,19 @@ def shown(page: Listing) -> list[tuple[str, bool]]:
 class BackendContract:
     """Subclass it as `Test…` with a `backend` fixture."""
 
+    #: The longest bucket name that the backend has room for.
+    longest_name = 63
+
+    def holds(self, key: str) -> bool:
+        """Whether the backend has room for a key."""
+        return True
+
+    @pytest.fixture
+    def mapping(self, backend: Backend) -> Backend:
+        if not backend.capabilities.maps_blobs:
+            pytest.skip("this backend does not map blobs")
+        return backend
+
     @pytest.fixture
     async def bucket(self, backend: Backend) -> AsyncIterator[str]:
         name = new_name()
@@ -114,7 +127,7 @@ class BackendContract:
         name = new_name()
         with pytest.raises(BucketNotFound):
             await backend.head_bucket(name)
-        before = time.time() * 1000
+        before = time.time() // 1 * 1000  # some know seconds only
         await backend.create_bucket(name)
         found = await backend.head_bucket(name)
         assert found.name == name
@@ -130,7 +143,7 @@ class BackendContract:
 
     async def test_buckets_are_listed_by_name(self, backend: Backend) -> None:
         assert await backend.list_buckets() == []
-        names = ["b", "a.b", "a-b", "ab", "a", "c" * 63]
+        names = ["b", "a.b", "a-b", "ab", "a", "c" * self.longest_name]
         for name in names:
             await backend.create_bucket(name)
         buckets = await backend.list_buckets()
@@ -185,10 +198,11 @@ class BackendContract:
             lambda: backend.list_blobs(name, "deltaspaces/", 1),
             lambda: backend.remove_blobs(name, ["deltaspaces/1.bin"]),
             lambda: backend.remove_blobs(name, []),
-            lambda: backend.map_blob(name, "deltaspaces/1.bin", 0),
             stage,
             read,
         ]
+        if backend.capabilities.maps_blobs:
+            calls.append(lambda: backend.map_blob(name, "deltaspaces/1.bin", 0))
         for call in calls:
             with pytest.raises(BucketNotFound):
                 await call()
@@ -198,6 +212,8 @@ class BackendContract:
 
     @pytest.mark.parametrize("key", ["a", ".hidden", "a/b/c", "/", "%", "b" * 600])
     async def test_a_bucket_with_an_object_stays(self, backend: Backend, bucket: str, key: str) -> None:
+        if not self.holds(f"objects/{key}"):
+            pytest.skip("this backend has no room for such a key")
         await backend.write_record(bucket, f"objects/{key}", b"here")
         await put_blob(backend, bucket, "deltaspaces/1.bin", b"blob")
         with pytest.raises(BucketNotEmpty):
@@ -211,7 +227,7 @@ class BackendContract:
         await backend.write_record(bucket, "uploads/1/upload.json", b"{}")
         await backend.write_record(bucket, "uploads/1/parts/00001.json", b"{}")
         await put_blob(backend, bucket, "deltaspaces/a/b/1.bin", b"blob")
-        await put_blob(backend, bucket, f"deltaspaces/{'/' * 1000}1.bin", b"blob")
+        await put_blob(backend, bucket, f"deltaspaces/{'/' * 200}1.bin", b"blob")
         await backend.delete_bucket(bucket)
         await backend.create_bucket(bucket)
         assert await all_keys(backend, bucket, "uploads/") == []
@@ -292,7 +308,7 @@ class BackendContract:
         assert (record.size, blob.size) == (1000, 70_000)
 
     async def test_a_stamp_names_one_content(self, backend: Backend, bucket: str) -> None:
-        stamps = []
+        content: dict[str, bytes] = {}
         for i in range(20):
             await backend.write_record(bucket, "objects/a", b"content %d" % (i % 10))
             record = await backend.read_record(bucket, "objects/a")
@@ -301,8 +317,7 @@ class BackendContract:
             if record.stamp is not None and listed.stamp is not None:
                 assert record.stamp == listed.stamp
             if record.stamp is not None:
-                stamps.append(record.stamp)
-        assert len(set(stamps)) == len(stamps)
+                assert content.setdefault(record.stamp, record.data) == record.data
 
     async def test_expect(self, swapping: Backend, bucket: str) -> None:
         backend, key = swapping, "objects/a/b"
@@ -405,7 +420,7 @@ class BackendContract:
     # -- keys ----------------------------------------------------------------------------------------------
 
     async def test_odd_keys_stand_side_by_side(self, backend: Backend, bucket: str) -> None:
-        keys = [f"objects/{key}" for key in odd.ODD]
+        keys = [f"objects/{key}" for key in odd.ODD if self.holds(f"objects/{key}")]
         assert len(set(keys)) == len(keys)
         for key in keys:
             await backend.write_record(bucket, key, key.encode(), expect=ABSENT)
@@ -443,6 +458,7 @@ class BackendContract:
     ) -> None:
         bucket = new_name()
         await backend.create_bucket(bucket)
+        names = [name for name in names if self.holds(f"objects/{name}")]
         keys = {f"objects/{name}" for name in names}
         for key in keys:
             await backend.write_record(bucket, key, b"x")
@@ -570,8 +586,9 @@ class BackendContract:
         with pytest.raises(RecordNotFound):
             async with backend.open_blob(bucket, key):
                 pass
-        with pytest.raises(RecordNotFound):
-            await backend.map_blob(bucket, key, 0)
+        if backend.capabilities.maps_blobs:
+            with pytest.raises(RecordNotFound):
+                await backend.map_blob(bucket, key, 0)
 
     async def test_staged_is_not_visible(self, backend: Backend, bucket: str) -> None:
         key = "deltaspaces/a/1.bin"
@@ -653,22 +670,31 @@ class BackendContract:
     async def test_open_blob_survives_removal(self, backend: Backend, bucket: str) -> None:
         key, data = "deltaspaces/a/1.bin", os.urandom(100_000)
         await put_blob(backend, bucket, key, data)
-        mapped = await backend.map_blob(bucket, key, len(data))
         async with backend.open_blob(bucket, key) as blob:
-            assert not mapped.removed
-            assert mapped.intact
             await backend.remove_blobs(bucket, [key])
             await self._absent(backend, bucket, key)
-            assert mapped.removed
             assert await blob.read(0, blob.size) == data
-            assert mapped.view == data
+        await backend.delete_bucket(bucket)
+
+    async def test_a_map_survives_removal(self, mapping: Backend, bucket: str) -> None:
+        backend = mapping
+        key, data = "deltaspaces/a/1.bin", os.urandom(100_000)
+        await put_blob(backend, bucket, key, data)
+        mapped = await backend.map_blob(bucket, key, len(data))
+        assert not mapped.removed
+        assert mapped.intact
+        await backend.remove_blobs(bucket, [key])
+        await self._absent(backend, bucket, key)
+        assert mapped.removed
+        assert mapped.view == data
         await backend.delete_bucket(bucket)
         assert mapped.removed
         assert mapped.view == data
         mapped.close()
 
     @pytest.mark.parametrize("size", [0, 1, 4096, 100_001])
-    async def test_map(self, backend: Backend, bucket: str, size: int) -> None:
+    async def test_map(self, mapping: Backend, bucket: str, size: int) -> None:
+        backend = mapping
         key, data = "deltaspaces/a/1.reference.bin", os.urandom(size)
         await put_blob(backend, bucket, key, data)
         mapped = await backend.map_blob(bucket, key, size)
@@ -682,7 +708,8 @@ class BackendContract:
             with pytest.raises(Damaged):
                 await backend.map_blob(bucket, key, wrong)
 
-    async def test_a_map_somebody_looks_at_stays_open(self, backend: Backend, bucket: str) -> None:
+    async def test_a_map_somebody_looks_at_stays_open(self, mapping: Backend, bucket: str) -> None:
+        backend = mapping
         await put_blob(backend, bucket, "deltaspaces/1.bin", b"0123456789")
         mapped = await backend.map_blob(bucket, "deltaspaces/1.bin", 10)
         piece = mapped.view[2:4]
@@ -695,8 +722,17 @@ class BackendContract:
 
     @pytest.mark.parametrize("directory", DIRECTORIES)
     async def test_list_blobs(self, backend: Backend, bucket: str, directory: str) -> None:
+        longest = 400 if self.holds(f"deltaspaces/{directory}r2-{'n' * 400}.bin") else 100
+        if not self.holds(f"deltaspaces/{directory}r2-{'n' * 100}.bin"):
+            pytest.skip("this backend has no room for such keys")
         room = f"deltaspaces/{directory}"
-        names = {"r1-01-a.delta", "r1-02-b.pin", "r1.reference.bin", "r2-01-a.delta", f"r2-{'n' * 400}.bin"}
+        names = {
+            "r1-01-a.delta",
+            "r1-02-b.pin",
+            "r1.reference.bin",
+            "r2-01-a.delta",
+            f"r2-{'n' * longest}.bin",
+        }
         for name in names:
             await put_blob(backend, bucket, room + name, b"x" * (len(room + name) % 7))
         await backend.write_record(bucket, f"{room}references.json", b"{}", durable=False)
@@ -711,7 +747,9 @@ class BackendContract:
         assert await listed("") == names | {"references.json"}
         assert await listed("r1-") == {"r1-01-a.delta", "r1-02-b.pin"}
         assert await listed("r1") == {"r1-01-a.delta", "r1-02-b.pin", "r1.reference.bin"}
-        assert await listed("r2-n") == await listed("r2-" + "n" * 399) == {f"r2-{'n' * 400}.bin"}
+        assert (
+            await listed("r2-n") == await listed("r2-" + "n" * (longest - 1)) == {f"r2-{'n' * longest}.bin"}
+        )
         assert await listed("r3-") == await listed("none/r1") == set()
         assert len(await listed("", limit=2)) == 2
         await backend.remove_blobs(bucket, [room + name for name in names])

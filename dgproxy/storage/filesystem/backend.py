@@ -2,8 +2,7 @@
 """The filesystem backend: `storage.backend`'s contract on a directory of a local disk.
 
 This is the asynchronous face; each method is a call in a thread of what `records`, `buckets`, `listing` and
-`blobs` do with files. Reads and writes have threads of their own, so that no GET waits behind an fsync. Locks
-held across awaits are tried, never waited for in a thread: a waiter costs a timer.
+`blobs` do with files. Reads and writes have threads of their own, so that no GET waits behind an fsync.
 """
 
 # ruff: noqa: D102  (the contract has the docstrings)
@@ -12,7 +11,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -26,13 +25,10 @@ from dgproxy.storage.filesystem.listing import Lister
 from dgproxy.storage.filesystem.locks import Kind, Lock, LockFile
 from dgproxy.storage.filesystem.records import Records
 from dgproxy.storage.filesystem.threads import IOThreads
+from dgproxy.storage.filesystem.waiting import held, held_if_free
 
 #: Records read in one thread call: enough to outweigh the call, few enough to spread over the threads.
 _BATCH: Final = 64
-
-#: Seconds between two tries for a lock that is taken: doubled from the first to the second.
-_FIRST_PAUSE: Final = 0.001
-_LONGEST_PAUSE: Final = 0.025
 
 
 class FilesystemBackend:
@@ -127,7 +123,9 @@ class FilesystemBackend:
             await blob.close()
 
     @asynccontextmanager
-    async def open_blob(self, bucket: str, key: str) -> AsyncIterator[OpenBlob]:
+    async def open_blob(
+        self, bucket: str, key: str, *, span: tuple[int, int] | None = None
+    ) -> AsyncIterator[OpenBlob]:
         blob = OpenBlob(self._layout, self._reads, bucket, key)
         try:
             await self._reads.call(open_blob, self._layout, bucket, key, blob)
@@ -186,42 +184,8 @@ class FilesystemBackend:
 
     # -- locks ---------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def lock(self, bucket: str, name: str, *, shared: bool = False) -> AsyncIterator[None]:
-        wanted = _Attempt(self._locks, Lock(Kind.NAMED, bucket, name, shared=shared))
-        pause = _FIRST_PAUSE
-        try:
-            while not await self._reads.call(wanted.take):
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            yield
-        finally:
-            wanted.give_back()
+    def lock(self, bucket: str, name: str, *, shared: bool = False) -> AbstractAsyncContextManager[None]:
+        return held(self._locks, self._reads, Lock(Kind.NAMED, bucket, name, shared=shared))
 
-    @asynccontextmanager
-    async def try_lock(self, bucket: str, name: str) -> AsyncIterator[bool]:
-        wanted = _Attempt(self._locks, Lock(Kind.NAMED, bucket, name))
-        try:
-            yield await self._reads.call(wanted.take)
-        finally:
-            wanted.give_back()
-
-
-class _Attempt:
-    """A try for a lock, and the descriptor that holds it if it came about."""
-
-    def __init__(self, file: LockFile, lock: Lock) -> None:
-        self._file = file
-        self._lock = lock
-        self._descriptor = -1
-
-    def take(self) -> bool:
-        """Try once; in a thread."""
-        if self._descriptor < 0:
-            self._descriptor = self._file.open()
-        return self._file.take(self._descriptor, self._lock)
-
-    def give_back(self) -> None:
-        """Let go at once: closing an unchanged, local file does not touch the disk."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
+    def try_lock(self, bucket: str, name: str) -> AbstractAsyncContextManager[bool]:
+        return held_if_free(self._locks, self._reads, Lock(Kind.NAMED, bucket, name))

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The way to the store: one client a process, its connections, its patience.
+
+Promises that a call ends within its time-outs, that one which failed for want of luck is made again a few
+times with growing, random pauses, and that only `storage.errors` come out. Whether a call that failed took
+place is open; `Retried` tells who cares that an earlier try of the same call may have.
+
+What is called, and what an answer means, is for the other modules here.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import aioboto3
+from aiobotocore.config import AioConfig
+
+from dgproxy.storage.s3.failures import FAILURES, TRANSIENT, from_failure
+
+_T = TypeVar("_T")
+
+#: Connections of a process. Streams of blobs take at most half (`blobs`), so that no slow reader can keep the
+#: small calls from theirs.
+CONNECTIONS: Final = 64
+
+#: Seconds to connect, and between two pieces of an answer: a store that is silent for longer is not coming
+#: back in time for the client, who has time-outs too.
+_CONNECT: Final = 5
+_SILENCE: Final = 30
+
+#: Seconds before the second and later tries, at most; each is cut at random, so that many don't come at once.
+_PAUSES: Final = (0.1, 0.4, 1.6)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Which store, and how to speak to it; no credentials are those of the AWS tools' usual places."""
+
+    endpoint: str | None = None
+    region: str | None = None
+    path_style: bool = True
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+    #: Before the names of all buckets.
+    bucket_prefix: str = ""
+
+
+class Retried:
+    """Whether a call was made more than once."""
+
+    def __init__(self) -> None:
+        self.yes = False
+
+
+class Client:
+    """The store's API: a method's name and arguments in, its answer out."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    async def call(self, operation: str, retried: Retried | None = None, /, **arguments: Any) -> Any:
+        """Call an operation, by its name in boto3; its answer. Raises StorageError and the like.
+
+        An answer with a body is the caller's to close.
+        """
+        return await self.run(
+            lambda: self.start(operation, **arguments), _what(operation, arguments), retried
+        )
+
+    async def start(self, operation: str, **arguments: Any) -> Any:
+        """Call an operation once. Raises one of FAILURES."""
+        return await getattr(self._client, operation)(**arguments)
+
+    async def run(
+        self, attempt: Callable[[], Awaitable[_T]], what: str, retried: Retried | None = None
+    ) -> _T:
+        """Make an attempt until it succeeds, fails for good, or has failed too often."""
+        for pause in (*_PAUSES, None):
+            try:
+                return await attempt()
+            except FAILURES as error:
+                failure = from_failure(error, what)
+                if pause is None or not isinstance(failure, TRANSIENT):
+                    raise failure from error
+            if retried is not None:
+                retried.yes = True
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
+        raise AssertionError("the last attempt returned or raised")
+
+    async def get(self, bucket: str, key: str) -> tuple[bytes, str]:
+        """The whole of a small object, and its ETag."""
+
+        async def attempt() -> tuple[bytes, str]:
+            answer = await self.start("get_object", Bucket=bucket, Key=key)
+            async with answer["Body"] as body:
+                return await body.read(), answer["ETag"]
+
+        return await self.run(attempt, f"GetObject {bucket}/{key}")
+
+
+@asynccontextmanager
+async def connected(store: Store) -> AsyncIterator[Client]:
+    """A client of the store for the block. Nothing is sent yet."""
+    session = aioboto3.Session(
+        aws_access_key_id=store.access_key_id,
+        aws_secret_access_key=store.secret_access_key,
+        region_name=store.region,
+    )
+    config = AioConfig(
+        max_pool_connections=CONNECTIONS,
+        connect_timeout=_CONNECT,
+        read_timeout=_SILENCE,
+        # Ours, above: it knows which calls are safe, and says when one was made twice.
+        retries={"mode": "standard", "total_max_attempts": 1},
+        s3={
+            "addressing_style": "path" if store.path_style else "virtual",
+            # A body's hash would be made on the event loop. Bodies have a Content-MD5, made in a thread.
+            "payload_signing_enabled": False,
+        },
+        # Many stores refuse the checksums that SDKs send by default.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    async with session.client("s3", endpoint_url=store.endpoint, config=config) as client:
+        yield Client(client)
+
+
+def _what(operation: str, arguments: dict[str, Any]) -> str:
+    name = "".join(word.capitalize() for word in operation.split("_"))
+    place = "/".join(str(arguments[part]) for part in ("Bucket", "Key") if part in arguments)
+    return f"{name} {place}".rstrip()
