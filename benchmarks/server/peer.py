@@ -33,8 +33,8 @@ def install(package: str) -> Path:
 class Seaweed:
     """A SeaweedFS with its S3 gateway on `<home>`; `with Seaweed(program, home):`."""
 
-    def __init__(self, program: Path, home: Path):
-        self.program, self.home = program, home
+    def __init__(self, program: Path, home: Path, *options: str):
+        self.program, self.home, self.options = program, home, options
         self.port = free_ports()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -62,6 +62,7 @@ class Seaweed:
                     "-master.volumeSizeLimitMB=1000",
                     "-master.telemetry=false",
                     *options,
+                    *self.options,
                 ],
                 cwd=self.home,
                 stdout=log,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
-__all__ = ["NAMED", "Named"]
+__all__ = ["NAMED", "SIGNATURES", "Named"]
 
 
 @dataclass(frozen=True)
@@ -506,6 +506,55 @@ _SEAWEEDFS: Final = (
         "UG, Elements of a CORS configuration: Allow-Credentials unless the origin is *; headers if asked",
     ),
     Named("cors: preflight other *", "outcome", "API errors: AccessForbidden"),
+)
+
+#: Of the calls in `signatures`, to SeaweedFS.
+SIGNATURES: Final = (
+    Named("create | put | list | u*", "header accept-ranges", "API: a header of GetObject and HeadObject"),
+    Named(
+        "get | url | other region | url other region | spaces in a header | no spaces | version 2 url",
+        "header content-type",
+        "API PutObject: the default is binary/octet-stream; SeaweedFS looks at the bytes",
+    ),
+    Named(
+        "url early",
+        "outcome",
+        "API, Using query parameters: not valid before X-Amz-Date, but for the skew of clocks",
+    ),
+    Named(
+        "other day in scope | other service | other terminal",
+        "outcome",
+        "API errors: AuthorizationHeaderMalformed; the scope is date, region, s3, aws4_request",
+    ),
+    Named(
+        "url other day in scope | url other service | url other terminal",
+        "outcome",
+        "API errors: AuthorizationQueryParametersError",
+    ),
+    Named(
+        "another body",
+        "outcome",
+        "API: the payload must have the digest that was signed; XAmzContentSHA256Mismatch",
+    ),
+    Named(
+        "digest that is none",
+        "outcome",
+        "API errors: InvalidArgument; a digest, UNSIGNED-PAYLOAD or STREAMING-",
+    ),
+    Named(
+        "unsigned amz header", "outcome", "API: any x-amz-* header must be signed; ours says that, and which"
+    ),
+    Named("unsigned host", "outcome", "API: the canonical headers must include host"),
+    Named(
+        "no algorithm | other algorithm | nonsense | no signature | short credential",
+        "outcome",
+        "API errors: AuthorizationHeaderMalformed for missing parts; InvalidArgument for another type",
+    ),
+    Named("version 2", "outcome", "API errors: InvalidRequest; only AWS4-HMAC-SHA256 in the header"),
+    Named("no content-sha256", "outcome", "API: x-amz-content-sha256 is required for all requests"),
+    Named("url expires negative", "outcome", "it was over before it began; s3-tests wants 403"),
+    Named("url expires text | url without *", "outcome", "API errors: AuthorizationQueryParametersError"),
+    Named("url and header", "outcome", "API errors: InvalidArgument; only one auth mechanism allowed"),
 )
 
 NAMED: Final[Mapping[str, tuple[Named, ...]]] = {"moto": _MOTO, "seaweedfs": _SEAWEEDFS}

@@ -6,6 +6,7 @@ SeaweedFS because it is a store people run.
 """
 
 import http.client
+import json
 import os
 import signal
 import subprocess
@@ -24,20 +25,37 @@ PEERS = ("moto", "seaweedfs")
 
 
 @contextmanager
-def running(name: str, home: Path) -> Iterator[int]:
-    """The port of a server for the block, its store empty. Skips the test where it is not installed."""
+def running(name: str, home: Path, keys: tuple[str, str] | None = None) -> Iterator[int]:
+    """The port of a server for the block, its store empty. Skips the test where it is not installed.
+
+    `keys` are the id and secret that everything must be signed with (not moto).
+    """
     if name == "ours":
-        with Server(home) as server:
+        names = ("DELTAGLIDER_PROXY_ACCESS_KEY_ID", "DELTAGLIDER_PROXY_SECRET_ACCESS_KEY")
+        with Server(home, dict(zip(names, keys or (), strict=False))) as server:
             yield server.port
     elif name == "moto":
         with _moto(_program("moto_server"), home) as port:
             yield port
     else:
-        with Seaweed(_program("weed"), home) as peer:
+        with Seaweed(_program("weed"), home, *_identity(home, keys)) as peer:
             yield peer.port
             assert peer.process is not None
             os.killpg(peer.process.pid, signal.SIGKILL)  # asked to stop it takes half a minute
             peer.process.wait()
+
+
+def _identity(home: Path, keys: tuple[str, str] | None) -> list[str]:
+    """SeaweedFS's options for one identity that may do everything; anybody may see whether it is ready."""
+    if keys is None:
+        return []
+    credentials = [{"accessKey": keys[0], "secretKey": keys[1]}]
+    identities = [
+        {"name": "everything", "credentials": credentials, "actions": ["Admin"]},
+        {"name": "anonymous", "actions": ["Admin:ready", "Read:ready", "Write:ready"]},
+    ]
+    (home / "identities.json").write_text(json.dumps({"identities": identities}))
+    return [f"-s3.config={home / 'identities.json'}"]
 
 
 def _program(name: str) -> Path:
