@@ -11,7 +11,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from dgproxy import timing
 from dgproxy.codec.delta import CodecError
+from dgproxy.engine import measures
 from dgproxy.engine.ahead import Ahead
 from dgproxy.engine.codecs import Coding, coding
 from dgproxy.engine.commit import read
@@ -85,25 +87,30 @@ class Reading:
     async def _decode(self, piece: _Piece) -> memoryview:
         window = piece.cut.window
         try:
-            stored = await piece.blob.read(window.offset, window.stored)
+            with timing.stage("read"):
+                stored = await piece.blob.read(window.offset, window.stored)
             try:
-                data = await self._engine.workers.run(_checked, stored, piece, piece.source)
+                data, seconds = await self._engine.workers.timed(_checked, stored, piece, piece.source)
             except (CodecError, _Mismatch):
-                data = await self._decode_afresh(stored, piece)
+                data, seconds = await self._decode_afresh(stored, piece)
         except (CodecError, Damaged, _Mismatch) as error:
             raise ObjectDamaged(
                 f"{self.manifest.key} (generation {self.manifest.generation}): its stored bytes are damaged; "
                 "restore the object or its reference from a backup"
             ) from error
+        timing.spent("decode", seconds)
+        measures.decode_seconds.add(seconds)
+        measures.decode_stored_bytes.add(len(stored))
+        measures.decode_logical_bytes.add(len(data))
         return memoryview(data)[piece.cut.start : piece.cut.stop]
 
-    async def _decode_afresh(self, stored: bytes, piece: _Piece) -> Buffer:
+    async def _decode_afresh(self, stored: bytes, piece: _Piece) -> tuple[Buffer, float]:
         """Once more with the reference as it is in storage: what went bad may be a copy of it."""
         references = self._engine.references
         if piece.reference is None or not await references.forget(self._bucket, piece.reference):
             raise _Mismatch("no copies are involved")
         async with references.mapped(self._bucket, piece.reference) as source:
-            return await self._engine.workers.run(_checked, stored, piece, source)
+            return await self._engine.workers.timed(_checked, stored, piece, source)
 
 
 @asynccontextmanager

@@ -228,7 +228,37 @@ async def test_requests_are_counted_where_they_belong(site: Site) -> None:
     sent = more("sent_bytes_total", operation="GetObject")
     assert len(body) + 100 < sent < len(body) + 1000, "the object, its range, and one small error"
     assert more("sent_bytes_total", operation="HeadObject") == 0
+    assert more("bodies_total", storage="direct") == 1
+    assert more("body_logical_bytes_total") == len(body)
+    assert more("decode_logical_bytes_total") >= len(body)
     assert value(after, "deltaglider_requests_in_flight") == 1, "this one"
+
+
+async def test_deltas_and_caches_are_counted(site: Site) -> None:
+    before = await page(site)
+    base = os.urandom(300_000)
+    await site.put("v/1.zip", base)
+    await site.put("v/2.zip", base[:150_000] + b"changed" + base[150_000:])
+    await site.put("v/3.zip", base[:290_000])
+    for _ in range(2):
+        await site.ask(f"GET /{BUCKET}?list-type=2")
+    after = await page(site)
+
+    def more(name: str, **labels: str) -> float:
+        return value(after, f"deltaglider_{name}", **labels) - value(before, f"deltaglider_{name}", **labels)
+
+    assert more("bodies_total", storage="reference") == 1
+    assert more("bodies_total", storage="delta") == 2
+    assert more("delta_ratio_count") == 2
+    assert more("delta_ratio_bucket", le="0.01") == 2
+    assert more("encode_logical_bytes_total") == 590_007
+    assert 0 < more("encode_delta_bytes_total") < 6_000
+    assert more("encode_seconds_total") > 0
+    assert more("reference_index_requests_total", result="miss") == 1
+    assert more("reference_index_requests_total", result="hit") >= 1
+    assert more("manifest_cache_requests_total") == 6
+    assert value(after, "deltaglider_reference_index_bytes") > 0
+    assert value(after, "deltaglider_transfer_memory_leased_bytes") == 0
 
 
 async def test_metrics_name_nothing_that_is_anybodys(site: Site) -> None:
@@ -362,8 +392,9 @@ async def test_a_line_tells_bytes_storage_and_stages(site: Site, log: Log) -> No
         100_000,
         "direct",
     )
-    assert {"receive", "commit"} <= first["stages"].keys()
+    assert {"receive", "encode", "store", "commit"} <= first["stages"].keys()
     assert got["sent"] == 200_000
+    assert {"read", "decode", "send"} <= got["stages"].keys()
     assert (health["level"], health["operation"]) == ("debug", "Status")
 
 
