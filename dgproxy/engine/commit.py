@@ -188,8 +188,7 @@ async def discard(
         needed = kept.own_blobs() | kept.shared_blobs()
         own -= needed
         shared -= needed
-    named = [manifest for manifest in gone if kept is None or manifest.extents != kept.extents]
-    own |= await hints.naming(engine.backend, bucket, named)
+    own |= await hints.naming(engine.backend, bucket, gone, kept)
     await discard_blobs(engine, bucket, own, keys.by_space(shared))
 
 

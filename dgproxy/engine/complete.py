@@ -160,9 +160,9 @@ async def _commit(engine: Engine, bucket: str, manifest: Manifest, allow: Allow)
             return await _commit_again(engine, bucket, manifest, allow, as_reference=fits)
         if against is not None and await founding.by_drift(against, manifest.size, manifest.stored):
             return await _commit_again(engine, bucket, manifest, allow, as_reference=True)
-    await commit(engine, bucket, manifest, allow)
-    await duplicates.remember(engine, bucket, manifest)
-    return manifest
+    return await duplicates.store(
+        engine, bucket, manifest, lambda: commit(engine, bucket, manifest, allow), allow
+    )
 
 
 async def _require_blobs(engine: Engine, bucket: str, manifest: Manifest) -> None:

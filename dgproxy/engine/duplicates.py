@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Duplicates: bytes that a deltaspace has already cost a manifest and a pin, however they arrive.
 
-`share` before a commit, `remember` after it. What is shared has been read and checked to the last byte while
-the sender's are still at hand: who uploads a damaged object again to heal it must not be given the damage.
-Nothing here is an error: where a duplicate can't be found or used, the object is stored by itself.
+`share` instead of a commit, or `store` around it. What is shared has been read and checked to the last byte
+while the sender's are still at hand: who uploads a damaged object again to heal it must not be given the
+damage. Nothing here is an error: where a duplicate can't be found or used, the object is stored by itself.
 """
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import structlog
@@ -28,47 +29,95 @@ async def share(engine: Engine, bucket: str, manifest: Manifest, allow: Allow = 
 
     Returns what was committed, None when there is no such object. Raises what `commit` raises.
     """
-    twin = await _twin(engine, bucket, manifest)
-    if twin is None or not await _is_sound(engine, bucket, twin):
+    if not _may_have_twins(engine, manifest):
+        return None
+    try:
+        key = await hints.named(engine.backend, bucket, manifest)
+    except StorageError as error:
+        _log.warning("duplicates not looked for", bucket=bucket, key=manifest.key, error=str(error))
+        return None
+    return await _share_with(engine, bucket, key or "", manifest, allow)
+
+
+async def store(
+    engine: Engine,
+    bucket: str,
+    manifest: Manifest,
+    commit: Callable[[], Awaitable[None]],
+    allow: Allow = anything,
+) -> Manifest:
+    """Commit `manifest` by `commit`, and let later uploads of the same bytes find it; or `share`.
+
+    The hint comes first: so whoever removes the object finds it. Returns what was committed; raises what
+    `commit` raises.
+    """
+    if not _may_have_twins(engine, manifest):
+        await commit()
+        return manifest
+    key = await _claim(engine, bucket, manifest)
+    if key is not None:
+        shared = await _share_with(engine, bucket, key, manifest, allow)
+        if shared is not None:
+            return shared
+        await _write(engine, bucket, manifest)
+    try:
+        await commit()
+    except BaseException:
+        await _take_back(engine, bucket, manifest)
+        raise
+    return manifest
+
+
+def _may_have_twins(engine: Engine, manifest: Manifest) -> bool:
+    return bool(manifest.extents) and engine.backend.capabilities.digest_hints
+
+
+async def _claim(engine: Engine, bucket: str, manifest: Manifest) -> str | None:
+    """`hints.claim`, None also when that failed."""
+    try:
+        return await hints.claim(engine.backend, bucket, manifest)
+    except StorageError as error:
+        _log.warning("duplicates not looked for", bucket=bucket, key=manifest.key, error=str(error))
+        return None
+
+
+async def _write(engine: Engine, bucket: str, manifest: Manifest) -> None:
+    try:
+        await hints.write(engine.backend, bucket, manifest)
+    except StorageError as error:
+        _log.warning("digest hint not written", bucket=bucket, key=manifest.key, error=str(error))
+
+
+async def _take_back(engine: Engine, bucket: str, manifest: Manifest) -> None:
+    """Remove the hint to an object that did not come about."""
+    try:
+        twin = await _read(engine, bucket, manifest.key)
+        if twin is None or _windows(twin) != _windows(manifest):
+            stale = await hints.naming(engine.backend, bucket, [manifest])
+            await engine.backend.remove_blobs(bucket, sorted(stale))
+    except BaseException as error:  # noqa: BLE001 - the commit's own error is the one that is raised
+        _log.warning("stale digest hint left", bucket=bucket, key=manifest.key, error=str(error))
+
+
+async def _share_with(
+    engine: Engine, bucket: str, key: str, manifest: Manifest, allow: Allow
+) -> Manifest | None:
+    """Share the blobs of the object `key`, if it has these bytes and they are sound."""
+    twin = await _read(engine, bucket, key) if key else None
+    if twin is None or _windows(twin) != _windows(manifest) or not await _is_sound(engine, bucket, twin):
         return None
     return await share_blobs(engine, bucket, twin, manifest, allow)
 
 
-async def remember(engine: Engine, bucket: str, manifest: Manifest) -> None:
-    """Let later uploads of the same bytes find this object, which was just committed."""
-    if not manifest.extents or not engine.backend.capabilities.digest_hints:
-        return
+async def _read(engine: Engine, bucket: str, key: str) -> Manifest | None:
+    """A manifest that can be read."""
     try:
-        version = await hints.write(engine.backend, bucket, manifest)
-        if not await _is_there(engine, bucket, manifest):
-            # Whoever removed it may have looked for the hint too early.
-            await hints.take_back(engine.backend, bucket, manifest, version)
-    except (StorageError, EngineError) as error:
-        _log.warning("digest hint not written", bucket=bucket, key=manifest.key, error=str(error))
-
-
-async def _is_there(engine: Engine, bucket: str, manifest: Manifest) -> bool:
-    try:
-        return (await read(engine, bucket, manifest.key)).extents == manifest.extents
-    except ObjectNotFound:
-        return False
-
-
-async def _twin(engine: Engine, bucket: str, manifest: Manifest) -> Manifest | None:
-    """An object that has the bytes of `manifest`, as its windows prove."""
-    if not manifest.extents or not engine.backend.capabilities.digest_hints:
-        return None
-    try:
-        key = await hints.named(engine.backend, bucket, manifest)
-        if key is None:
-            return None
-        twin = await read(engine, bucket, key)
+        return await read(engine, bucket, key)
     except ObjectNotFound:
         return None
     except (StorageError, EngineError) as error:
-        _log.warning("duplicates not looked for", bucket=bucket, key=manifest.key, error=str(error))
+        _log.warning("object not looked at as a duplicate", bucket=bucket, key=key, error=str(error))
         return None
-    return twin if _windows(twin) == _windows(manifest) else None
 
 
 def _windows(manifest: Manifest) -> list[tuple[int, bytes]]:

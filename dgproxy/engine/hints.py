@@ -13,7 +13,7 @@ import msgspec
 from dgproxy.engine import keys, record
 from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.manifest import Manifest
-from dgproxy.storage.backend import Backend, RecordNotFound, StorageError, VersionConflict
+from dgproxy.storage.backend import ABSENT, Backend, RecordNotFound, StorageError, VersionConflict
 
 
 class Hint(msgspec.Struct, frozen=True):
@@ -43,29 +43,36 @@ async def named(backend: Backend, bucket: str, manifest: Manifest) -> str | None
     return _key_in(stored.data)
 
 
-async def write(backend: Backend, bucket: str, manifest: Manifest) -> str:
-    """Name this object for its bytes; returns the version written. Raises the storage layer's errors."""
-    data = record.encode(Hint(manifest.key))
-    return await backend.write_record(bucket, _place(manifest), data, durable=False)
+async def claim(backend: Backend, bucket: str, manifest: Manifest) -> str | None:
+    """Name this object for its bytes, unless one is named already: returns that one's key then.
 
-
-async def take_back(backend: Backend, bucket: str, manifest: Manifest, version: str) -> None:
-    """Remove what `write` wrote, unless others have written since."""
+    '' stands for a hint that can't be read. Raises the storage layer's errors.
+    """
     try:
-        await backend.remove_record(bucket, _place(manifest), expect=version)
-    except (RecordNotFound, VersionConflict):
-        return
+        await backend.write_record(bucket, _place(manifest), _hint(manifest), expect=ABSENT, durable=False)
+    except VersionConflict:
+        return await named(backend, bucket, manifest) or ""
+    return None
 
 
-async def naming(backend: Backend, bucket: str, manifests: Iterable[Manifest]) -> set[str]:
-    """The hints that name objects which are going: to be removed with them.
+async def write(backend: Backend, bucket: str, manifest: Manifest) -> None:
+    """Name this object for its bytes, whoever was named before. Raises the storage layer's errors."""
+    await backend.write_record(bucket, _place(manifest), _hint(manifest), durable=False)
+
+
+async def naming(
+    backend: Backend, bucket: str, gone: Iterable[Manifest], kept: Manifest | None = None
+) -> set[str]:
+    """The hints that name objects which are going: to be removed with them, but not that of `kept`.
 
     None where that can't be found out; they are stale then, which is no error.
     """
     places: dict[str, set[str | None]] = {}
-    for manifest in manifests:
-        if manifest.extents:
+    for manifest in gone:
+        if manifest.extents and (kept is None or manifest.extents != kept.extents):
             places.setdefault(_place(manifest), {None}).add(manifest.key)
+    if kept is not None:
+        places.pop(_place(kept), None)
     if not places or not backend.capabilities.digest_hints:
         return set()
     try:
@@ -77,6 +84,10 @@ async def naming(backend: Backend, bucket: str, manifests: Iterable[Manifest]) -
         for (place, going), stored in zip(places.items(), found, strict=True)
         if stored is not None and _key_in(stored.data) in going
     }
+
+
+def _hint(manifest: Manifest) -> bytes:
+    return record.encode(Hint(manifest.key))
 
 
 def _place(manifest: Manifest) -> str:

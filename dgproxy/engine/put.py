@@ -56,9 +56,12 @@ async def commit_taken(
     that the deltaspace has already are shared, and what was taken in is left to go. Returns what was
     committed; raises what `commit` raises.
     """
-    shared = await duplicates.share(engine, bucket, manifest, allow)
-    if shared is not None:
-        return shared
+    return await duplicates.store(
+        engine, bucket, manifest, lambda: _commit_taken(engine, bucket, manifest, taken, allow), allow
+    )
+
+
+async def _commit_taken(engine: Engine, bucket: str, manifest: Manifest, taken: Taken, allow: Allow) -> None:
     try:
         with timing.stage("commit"):
             await commit(engine, bucket, manifest, allow)
@@ -71,8 +74,6 @@ async def commit_taken(
         for reference in manifest.references():
             space, most = keys.space_of(manifest.key), engine.policy.max_references
             await deltaspace.offer(engine.backend, bucket, space, reference, most, taken.leaves)
-    await duplicates.remember(engine, bucket, manifest)
-    return manifest
 
 
 async def replace_attributes(

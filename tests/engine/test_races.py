@@ -3,6 +3,7 @@
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 
@@ -287,11 +288,11 @@ async def test_a_bucket_made_anew_during_a_put_gets_no_manifest_without_bytes(wo
     """The blob goes with the first bucket; a manifest in the second would be an object nobody can read."""
     write_record = world.backend.write_record
 
-    async def remade(bucket: str, key: str, data: bytes, *, expect: str | None = None) -> str:
+    async def remade(bucket: str, key: str, data: bytes, **options: Any) -> str:
         if key == keys.manifest("s/x.txt"):
             await world.backend.delete_bucket(bucket)
             await world.backend.create_bucket(bucket)
-        return await write_record(bucket, key, data, expect=expect)
+        return await write_record(bucket, key, data, **options)
 
     world.backend.write_record = remade  # type: ignore[method-assign]
     with pytest.raises(BucketNotFound):
