@@ -113,9 +113,14 @@ else
 ui: ui-dist/index.html
 endif
 
+.PHONY: wheel
+wheel: .venv/.package ui  ## Build a wheel with the browser UI in it, into dist.
+	@rm -rf build/lib* build/bdist*
+	$(PIP) wheel --no-build-isolation --no-deps --wheel-dir dist .
+
 .PHONY: clean
 clean:  ## Remove everything that was made here; the data directory stays.
-	@rm -rf .venv .venvs build ui-dist ui/node_modules tests/clients/node/node_modules *.egg-info .hypothesis .*_cache
+	@rm -rf .venv .venvs build dist ui-dist ui/node_modules tests/clients/node/node_modules *.egg-info .hypothesis .*_cache
 	rm -f dgproxy/codec/_vcd.c dgproxy/codec/_vcd.*.so
 	find dgproxy tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 

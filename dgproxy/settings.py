@@ -113,5 +113,7 @@ class Settings(BaseModel):
 
 
 def ui_directory() -> Path:
-    """Where `make ui` puts the browser UI; it may not be there."""
-    return Path(__file__).resolve().parent.parent / "ui-dist"
+    """Where the browser UI is, if it is built: inside an installed package, else where `make ui` puts it."""
+    package = Path(__file__).resolve().parent
+    installed = package / "ui_dist"
+    return installed if (installed / "index.html").is_file() else package.parent / "ui-dist"
