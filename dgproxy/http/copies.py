@@ -29,7 +29,7 @@ async def copy_object(call: Call) -> web.StreamResponse:
     if onto_itself and algorithm is None:
         manifest = await _onto_itself(call, chosen)
     else:
-        origin = copy.Source(source.bucket, source.key, lambda original: _whole(call, original))
+        origin = copy.Source(source.bucket, source.key, lambda original: _in_one_go(call, original))
         allow = call.write_condition()
         body = _with_checksum(call, algorithm)
         manifest = await copy.copy_object(call.engine, origin, call.bucket, call.key, chosen, allow, body)
@@ -107,6 +107,16 @@ def _with_checksum(call: Call, algorithm: Algorithm | None) -> Callable[[Reading
 def _whole(call: Call, original: Manifest) -> tuple[int, int]:
     conditions.check_copy_source(call.headers, original.etag, original.created)
     return 0, original.size
+
+
+def _in_one_go(call: Call, original: Manifest) -> tuple[int, int]:
+    whole, limit = _whole(call, original), call.engine.policy.put_limit()
+    if original.size > limit:
+        raise S3Error(
+            "InvalidRequest",
+            f"The specified copy source is larger than the maximum allowable size for a copy source: {limit}",
+        )
+    return whole
 
 
 def _refuse_no_change(call: Call) -> None:

@@ -4,6 +4,7 @@
 import asyncio
 import base64
 import hashlib
+import random
 import zlib
 
 import pytest
@@ -13,7 +14,7 @@ from tests.http.conftest import BUCKET, Site
 from tests.http.wire import Answer
 
 K = f"/{BUCKET}/k"
-PART = bytes(5 << 20)
+PART = random.Random(4).randbytes(5 << 20)  # what does not compress by itself
 
 
 def crc32(data: bytes) -> str:
