@@ -10,12 +10,13 @@
 
 enum { ADLER_BASE = 65521, ADLER_BLOCK = 5552 };
 
-/* Adds a multiple of ADLER_STEP bytes, at most ADLER_BLOCK, to both sums; no modulo. */
+/* Adds a multiple of ADLER_STEP bytes, at most ADLER_BLOCK, to both sums; no modulo. What lies `ahead` of each
+ * step is asked for. */
 #if defined(VCD_WIDE_AVX512)
 
 enum { ADLER_STEP = 64 };
 
-VCD_INLINE void adler32_block(const uint8_t *data, size_t size, uint32_t *a, uint32_t *b) {
+VCD_INLINE void adler32_block(const uint8_t *data, size_t size, size_t ahead, uint32_t *a, uint32_t *b) {
     static const int8_t weights[64] = {
         64, 63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43,
         42, 41, 40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21,
@@ -28,6 +29,7 @@ VCD_INLINE void adler32_block(const uint8_t *data, size_t size, uint32_t *a, uin
     __m512i before = zero; /* of `sum` as it was before each step */
     __m512i weighted = zero;
     for (size_t i = 0; i < size; i += ADLER_STEP) {
+        VCD_PREFETCH(data + i + ahead);
         __m512i bytes = _mm512_loadu_si512(data + i);
         before = _mm512_add_epi32(before, sum);
         sum = _mm512_add_epi32(sum, _mm512_sad_epu8(bytes, zero));
@@ -49,7 +51,7 @@ VCD_INLINE uint32_t horizontal_sum(__m256i lanes) {
     return (uint32_t)_mm_cvtsi128_si32(half);
 }
 
-VCD_INLINE void adler32_block(const uint8_t *data, size_t size, uint32_t *a, uint32_t *b) {
+VCD_INLINE void adler32_block(const uint8_t *data, size_t size, size_t ahead, uint32_t *a, uint32_t *b) {
     const __m256i weight = _mm256_setr_epi8(32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17,
                                             16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1);
     const __m256i ones = _mm256_set1_epi16(1);
@@ -58,6 +60,7 @@ VCD_INLINE void adler32_block(const uint8_t *data, size_t size, uint32_t *a, uin
     __m256i before = zero; /* of `sum` as it was before each step */
     __m256i weighted = zero;
     for (size_t i = 0; i < size; i += ADLER_STEP) {
+        VCD_PREFETCH(data + i + ahead);
         __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)(data + i));
         before = _mm256_add_epi32(before, sum);
         sum = _mm256_add_epi32(sum, _mm256_sad_epu8(bytes, zero));
@@ -71,7 +74,7 @@ VCD_INLINE void adler32_block(const uint8_t *data, size_t size, uint32_t *a, uin
 
 enum { ADLER_STEP = 16 };
 
-VCD_INLINE void adler32_block(const uint8_t *data, size_t size, uint32_t *a, uint32_t *b) {
+VCD_INLINE void adler32_block(const uint8_t *data, size_t size, size_t ahead, uint32_t *a, uint32_t *b) {
     static const uint8_t weights[16] = {16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1};
     const uint8x8_t weight_low = vld1_u8(weights);
     const uint8x8_t weight_high = vld1_u8(weights + 8);
@@ -79,6 +82,7 @@ VCD_INLINE void adler32_block(const uint8_t *data, size_t size, uint32_t *a, uin
     uint32x4_t before = vdupq_n_u32(0); /* of `sum` as it was before each step */
     uint32x4_t weighted = vdupq_n_u32(0);
     for (size_t i = 0; i < size; i += ADLER_STEP) {
+        VCD_PREFETCH(data + i + ahead);
         uint8x16_t bytes = vld1q_u8(data + i);
         uint16x8_t products = vmull_u8(vget_low_u8(bytes), weight_low);
         products = vmlal_u8(products, vget_high_u8(bytes), weight_high);
@@ -94,7 +98,8 @@ VCD_INLINE void adler32_block(const uint8_t *data, size_t size, uint32_t *a, uin
 
 enum { ADLER_STEP = 8 };
 
-VCD_INLINE void adler32_block(const uint8_t *data, size_t size, uint32_t *a, uint32_t *b) {
+VCD_INLINE void adler32_block(const uint8_t *data, size_t size, size_t ahead, uint32_t *a, uint32_t *b) {
+    (void)ahead; /* steps so small would ask for every line many times */
     for (size_t i = 0; i < size; i += ADLER_STEP) {
         const uint8_t *p = data + i;
         *b +=
@@ -111,7 +116,7 @@ static uint32_t adler32(const uint8_t *data, size_t size) {
     while (size > 0) {
         size_t block = size < ADLER_BLOCK ? size : ADLER_BLOCK;
         size_t whole = block - block % ADLER_STEP;
-        adler32_block(data, whole, &a, &b);
+        adler32_block(data, whole, size - block < FETCH_AHEAD ? 0 : FETCH_AHEAD, &a, &b);
         for (size_t i = whole; i < block; i++) {
             a += data[i];
             b += a;

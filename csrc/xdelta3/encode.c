@@ -390,7 +390,7 @@ static bool looks_random(const struct match_list *matches, const uint8_t *target
                          size_t in_long) {
     uint32_t counts[256] = {0};
     uint64_t seen = 0;
-    size_t step = in_long / RANDOM_SAMPLE + 1;
+    size_t step = in_long / RANDOM_SAMPLE | 1; /* odd, to meet all bytes of numbers */
     size_t at = 0;
     for (size_t i = 0; i <= matches->count; i++) {
         size_t start = at;

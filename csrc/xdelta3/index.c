@@ -142,8 +142,8 @@ static void insert(const struct source_view *view, uint32_t *slots, struct place
     uint32_t *bucket = slots + (size_t)place.bucket * BUCKET_SLOTS;
     unsigned full = 0;
     unsigned known = 0;
-    for (unsigned i = 0; i < BUCKET_SLOTS;
-         i++) { /* without branches: how full a bucket is cannot be predicted */
+    /* Without branches: how full a bucket is cannot be predicted. */
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
         full += bucket[i] != 0;
         known |= (bucket[i] & ~view->block_mask) == place.tag && bucket[i] != 0;
     }
@@ -152,28 +152,37 @@ static void insert(const struct source_view *view, uint32_t *slots, struct place
     }
 }
 
-/* Add up to AHEAD blocks from `block` on: all places are worked out and fetched before the first is written.
- */
 enum { AHEAD = 32 };
 
-static void insert_batch(const struct source_view *view, uint32_t *slots, uint64_t block, unsigned count) {
+/* Blocks on their way into the index: their buckets have been asked for. */
+struct batch {
     struct place places[AHEAD];
     uint64_t blocks[AHEAD];
-    unsigned used = 0;
+    unsigned count;
+};
+
+/* Work out the places of up to AHEAD blocks from `block` on; `fetch` blocks after each are asked for, too. */
+static void prepare(const struct source_view *view, const uint32_t *slots, uint64_t block, unsigned count,
+                    unsigned fetch, struct batch *batch) {
+    batch->count = 0;
     for (unsigned i = 0; i < count; i++) {
         const uint8_t *data = view->source + ((block + i) << view->stride_log2);
+        VCD_PREFETCH(data + ((size_t)fetch << view->stride_log2));
         uint64_t low = load_u64(data);
         uint64_t high = load_u64(data + 8);
         if (VCD_UNLIKELY(is_constant(low, high))) {
             continue;
         }
-        places[used] = find_place(view, low, high);
-        blocks[used] = block + i;
-        VCD_PREFETCH(slots + (size_t)places[used].bucket * BUCKET_SLOTS);
-        used++;
+        struct place place = find_place(view, low, high);
+        VCD_PREFETCH(slots + (size_t)place.bucket * BUCKET_SLOTS);
+        batch->places[batch->count] = place;
+        batch->blocks[batch->count++] = block + i;
     }
-    for (unsigned i = 0; i < used; i++) {
-        insert(view, slots, places[i], blocks[i]);
+}
+
+static void insert_batch(const struct source_view *view, uint32_t *slots, const struct batch *batch) {
+    for (unsigned i = 0; i < batch->count; i++) {
+        insert(view, slots, batch->places[i], batch->blocks[i]);
     }
 }
 
@@ -189,11 +198,19 @@ vcd_error vcd_index_add(void *memory, size_t size, const uint8_t *source, uint64
     uint64_t block = (begin + stride - 1) >> view.stride_log2;
     uint64_t last = (end + stride - 1) >> view.stride_log2;
     last = last < blocks ? last : blocks;
-    while (block < last) {
+    /* One batch is worked out while the memory that the one before asked for arrives. */
+    struct batch batches[2];
+    batches[0].count = batches[1].count = 0;
+    for (unsigned turn = 0; block < last; turn ^= 1) {
         unsigned count = last - block < AHEAD ? (unsigned)(last - block) : AHEAD;
-        insert_batch(&view, slots, block, count);
+        unsigned fetch = last - block > 3 * AHEAD ? 2 * AHEAD : 0;
+        prepare(&view, slots, block, count, fetch, &batches[turn]);
+        insert_batch(&view, slots, &batches[turn ^ 1]);
+        batches[turn ^ 1].count = 0;
         block += count;
     }
+    insert_batch(&view, slots, &batches[0]);
+    insert_batch(&view, slots, &batches[1]);
     return VCD_OK;
 }
 

@@ -36,7 +36,7 @@ struct fill_bucket {
 struct fill_tables {
     struct fill_bucket near[1 << FILL_BITS];
     struct fill_bucket far[1 << FILL_BITS];
-    uint32_t nearby[1 << NEARBY_BITS];
+    uint16_t nearby[1 << NEARBY_BITS];
 };
 
 #endif

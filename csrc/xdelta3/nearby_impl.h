@@ -14,13 +14,14 @@ enum {
     NEARBY_HASH = 5,          /* bytes, and the shortest copy: in random data chance seldom gives as many */
     NEARBY_ALONG = 4,         /* shortest copy on the diagonal of the one before */
     NEARBY_REACH = 1 << 13,   /* twice as far finds 1 % less literals in a wheel and takes longer */
+    NEARBY_STEP = 2,          /* every other offset of the source is hashed: most copies are longer */
     NEARBY_STRETCH = 1 << 10, /* of the target, for which the source is hashed at once */
 };
 
 struct nearby {
     const struct source_view *view;
     const uint8_t *target;
-    uint32_t *table; /* the low 32 bits of places */
+    uint16_t *table; /* the low 16 bits of places */
     struct match_list *out;
     uint64_t diagonal; /* source offset minus target offset of the last copy, */
     uint64_t line;     /* and of the last one that was there before */
@@ -48,10 +49,12 @@ static void nearby_slide(struct nearby *nearby, size_t at, size_t end) {
         nearby->begin = begin;
         nearby->next = begin;
     }
-    for (; begin < until; begin++) {
-        nearby->table[nearby_slot(load_u64(view->source + begin))] = (uint32_t)begin;
-        nearby->next = begin + 1;
+    uint16_t *table = nearby->table;
+    const uint8_t *source = view->source;
+    for (; begin < until; begin += NEARBY_STEP) {
+        table[nearby_slot(load_u64(source + begin))] = (uint16_t)begin;
     }
+    nearby->next = begin;
 }
 
 /* Whether the first `count` of the eight bytes at `from` are those of `bytes`. */
@@ -85,11 +88,11 @@ static vcd_error nearby_literals(struct nearby *nearby, size_t at, size_t end) {
             slid = until;
         }
         uint64_t bytes = load_u64(nearby->target + at);
-        uint32_t back = (uint32_t)(nearby->next - 1) - nearby->table[nearby_slot(bytes)];
+        uint16_t back = (uint16_t)(nearby->next - nearby->table[nearby_slot(bytes)]);
         if (nearby_fits(nearby, bytes, at + nearby->diagonal, NEARBY_ALONG)) {
             VCD_TRY(nearby_take(nearby, at, at + nearby->diagonal, &literal, end));
-        } else if (back < nearby->next && nearby_fits(nearby, bytes, nearby->next - 1 - back, NEARBY_HASH)) {
-            VCD_TRY(nearby_take(nearby, at, nearby->next - 1 - back, &literal, end));
+        } else if (back <= nearby->next && nearby_fits(nearby, bytes, nearby->next - back, NEARBY_HASH)) {
+            VCD_TRY(nearby_take(nearby, at, nearby->next - back, &literal, end));
         }
         at = literal > at ? literal : at + 1;
     }

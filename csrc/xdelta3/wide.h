@@ -70,9 +70,24 @@ VCD_INLINE uint64_t equal_mask(const uint8_t *a, const uint8_t *b, size_t size) 
     return mask;
 }
 
+/* How far ahead the bytes of two long runs are asked for: hardware stops at the end of a page. */
+enum { FETCH_AHEAD = 1024, FETCH_STEP = 256 };
+
 /* Length of the common start of two runs of `max` bytes. */
 VCD_INLINE size_t common_prefix(const uint8_t *a, const uint8_t *b, size_t max) {
     size_t i = 0;
+    while (max - i >= FETCH_AHEAD + FETCH_STEP) {
+        uint64_t equal = UINT64_MAX;
+        for (unsigned j = 0; j < FETCH_STEP; j += 64) {
+            VCD_PREFETCH(a + i + j + FETCH_AHEAD);
+            VCD_PREFETCH(b + i + j + FETCH_AHEAD);
+            equal &= equal_mask64(a + i + j, b + i + j);
+        }
+        if (equal != UINT64_MAX) {
+            break;
+        }
+        i += FETCH_STEP;
+    }
     while (max - i >= WIDTH) {
         uint64_t differs = ~equal_wide(a + i, b + i) & WIDE_ALL;
         if (differs != 0) {
