@@ -33,6 +33,7 @@ struct fill {
     const uint8_t *target;
     size_t size;
     struct fill_tables *tables;
+    unsigned bits;                  /* buckets of both tables that are used, as a power of two */
     const struct match_list *found; /* by find_matches */
     size_t next_found;              /* the first of them that does not end before here */
     struct match_list *out;
@@ -54,8 +55,8 @@ VCD_INLINE uint32_t fill_hash(uint64_t bytes, unsigned count) {
     return (uint32_t)((bytes << (64 - 8 * count)) * UINT64_C(0x9e3779b97f4a7c15) >> 32);
 }
 
-VCD_INLINE size_t bucket_of(uint32_t hash) {
-    return hash >> (32 - FILL_BITS);
+VCD_INLINE size_t bucket_of(const struct fill *fill, uint32_t hash) {
+    return hash >> (32 - fill->bits);
 }
 
 VCD_INLINE uint32_t tag_of(uint32_t hash) {
@@ -67,8 +68,8 @@ VCD_INLINE uint32_t way(const struct fill_bucket *bucket, unsigned i) {
 }
 
 /* Of a place the low PLACE_BITS are kept: all of one in the target. */
-VCD_INLINE void remember(struct fill_bucket *table, uint32_t hash, uint64_t place) {
-    struct fill_bucket *bucket = &table[bucket_of(hash)];
+VCD_INLINE void remember(const struct fill *fill, struct fill_bucket *table, uint32_t hash, uint64_t place) {
+    struct fill_bucket *bucket = &table[bucket_of(fill, hash)];
     uint32_t slot = tag_of(hash) | ((uint32_t)place & ((UINT32_C(1) << PLACE_BITS) - 1));
     bucket->words[1] = bucket->words[1] << 32 | bucket->words[0] >> 32;
     bucket->words[0] = bucket->words[0] << 32 | slot;
@@ -76,7 +77,7 @@ VCD_INLINE void remember(struct fill_bucket *table, uint32_t hash, uint64_t plac
 
 static void remember_target(struct fill *fill, size_t at) {
     if (fill->size - at >= 8) {
-        remember(fill->tables->near, fill_hash(load_u64(fill->target + at), NEAR_HASH), at);
+        remember(fill, fill->tables->near, fill_hash(load_u64(fill->target + at), NEAR_HASH), at);
     }
 }
 
@@ -90,7 +91,7 @@ static void remember_source(struct fill *fill, uint64_t begin, uint64_t end) {
         fill->far_begin = begin;
     }
     for (; begin < end; begin++) {
-        remember(fill->tables->far, fill_hash(load_u64(view->source + begin), FAR_HASH), begin);
+        remember(fill, fill->tables->far, fill_hash(load_u64(view->source + begin), FAR_HASH), begin);
     }
     fill->far_next = begin > fill->far_next || begin < fill->far_begin ? begin : fill->far_next;
 }
@@ -166,7 +167,7 @@ static struct find find_best(struct fill *fill, size_t at, size_t end, bool far)
     uint64_t bytes = load_u64(target + at);
     const uint32_t place_mask = (UINT32_C(1) << PLACE_BITS) - 1;
     uint32_t hash = fill_hash(bytes, NEAR_HASH);
-    const struct fill_bucket *near = &fill->tables->near[bucket_of(hash)];
+    const struct fill_bucket *near = &fill->tables->near[bucket_of(fill, hash)];
     for (unsigned i = 0; i < FILL_WAYS; i++) {
         size_t from = way(near, i) & place_mask;
         if ((way(near, i) & ~place_mask) != tag_of(hash) || from >= at ||
@@ -185,7 +186,7 @@ static struct find find_best(struct fill *fill, size_t at, size_t end, bool far)
         return best;
     }
     hash = fill_hash(bytes, FAR_HASH);
-    const struct fill_bucket *bucket = &fill->tables->far[bucket_of(hash)];
+    const struct fill_bucket *bucket = &fill->tables->far[bucket_of(fill, hash)];
     for (unsigned i = 0; i < FILL_WAYS; i++) {
         /* The last place before far_next that has these low bits. */
         uint64_t from = fill->far_next - 1 - ((fill->far_next - 1 - way(bucket, i)) & place_mask);
@@ -220,8 +221,8 @@ static vcd_error fill_gap(struct fill *fill, size_t at, size_t end) {
         }
         if (fill->size - at >= 8 + LOOK_AHEAD) {
             uint64_t ahead = load_u64(fill->target + at + LOOK_AHEAD);
-            VCD_PREFETCH(&fill->tables->near[bucket_of(fill_hash(ahead, NEAR_HASH))]);
-            VCD_PREFETCH(&fill->tables->far[bucket_of(fill_hash(ahead, FAR_HASH))]);
+            VCD_PREFETCH(&fill->tables->near[bucket_of(fill, fill_hash(ahead, NEAR_HASH))]);
+            VCD_PREFETCH(&fill->tables->far[bucket_of(fill, fill_hash(ahead, FAR_HASH))]);
         }
         struct find best = find_best(fill, at, end, far);
         remember_target(fill, at);
@@ -248,22 +249,23 @@ static vcd_error fill_gap(struct fill *fill, size_t at, size_t end) {
     return VCD_OK;
 }
 
-/* `out` becomes `list` with more copies in its gaps; literals of `literal_max` bytes or more stay as they are. */
+/* `out` becomes `list` with more copies in its gaps; literals of `bound` bytes or more stay as they are. */
 static vcd_error fill_gaps(const struct source_view *view, const uint8_t *target, size_t size,
-                           uint64_t position, const struct match_list *list, size_t literal_max,
+                           uint64_t position, const struct match_list *list, size_t bound,
                            struct fill_tables *tables, struct match_list *out) {
     struct fill state = {
         .view = view, .target = target, .size = size, .tables = tables, .found = list, .out = out};
     struct fill *fill = &state;
     out->count = 0;
-    memset(tables->near, 0, sizeof tables->near);
-    memset(tables->far, 0, sizeof tables->far);
+    fill->bits = bound == SIZE_MAX ? FILL_BITS : FILL_BITS_FEW;
+    memset(tables->near, 0, sizeof *tables->near << fill->bits);
+    memset(tables->far, 0, sizeof *tables->far << fill->bits);
     fill->diagonal = fill->line = position;
     size_t at = 0;
     size_t literal = 0;
     for (size_t i = 0; i < list->count; i++) {
         const struct match *match = &list->items[i];
-        if (match->start - literal >= literal_max) {
+        if (match->start - literal >= bound) {
             VCD_TRY(fill_gap(fill, at, literal));
             at = match->start;
         }
@@ -276,5 +278,5 @@ static vcd_error fill_gaps(const struct source_view *view, const uint8_t *target
         note_recent(fill, match);
         at = literal;
     }
-    return fill_gap(fill, at, size - literal >= literal_max ? literal : size);
+    return fill_gap(fill, at, size - literal >= bound ? literal : size);
 }

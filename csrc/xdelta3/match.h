@@ -26,7 +26,7 @@ struct match_list {
 };
 
 /* What fill_gaps and fill_nearby remember; see fill_impl.h and nearby_impl.h. */
-enum { FILL_BITS = 16, NEARBY_BITS = 14 };
+enum { FILL_BITS = 16, FILL_BITS_FEW = 14, NEARBY_BITS = 14 };
 
 /* Four places, the newest first, each with a tag: two to a word, so that a fifth pushes the last one out. */
 struct fill_bucket {

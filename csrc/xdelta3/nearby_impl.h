@@ -99,9 +99,9 @@ static vcd_error nearby_literals(struct nearby *nearby, size_t at, size_t end) {
     return VCD_OK;
 }
 
-/* `out` becomes `list` with copies from nearby source in literals of `literal_min` bytes or more. */
+/* `out` becomes `list` with copies from nearby source in literals of `bound` bytes or more. */
 static vcd_error fill_nearby(const struct source_view *view, const uint8_t *target, size_t size,
-                             uint64_t position, const struct match_list *list, size_t literal_min,
+                             uint64_t position, const struct match_list *list, size_t bound,
                              struct fill_tables *tables, struct match_list *out) {
     struct nearby state = {.view = view, .target = target, .table = tables->nearby, .out = out};
     struct nearby *nearby = &state;
@@ -111,7 +111,7 @@ static vcd_error fill_nearby(const struct source_view *view, const uint8_t *targ
     size_t at = 0;
     for (size_t i = 0; i < list->count; i++) {
         const struct match *match = &list->items[i];
-        if (match->start - at >= literal_min && view->source_size >= 8) {
+        if (match->start - at >= bound && view->source_size >= 8) {
             VCD_TRY(nearby_literals(nearby, at, match->start));
         }
         VCD_TRY(append(out, *match));
@@ -120,7 +120,7 @@ static vcd_error fill_nearby(const struct source_view *view, const uint8_t *targ
         }
         at = (size_t)match->start + match->length;
     }
-    if (size - at >= literal_min && view->source_size >= 8) {
+    if (size - at >= bound && view->source_size >= 8) {
         VCD_TRY(nearby_literals(nearby, at, size));
     }
     return VCD_OK;
