@@ -35,7 +35,10 @@ static void test_adler32(const struct kernels *kernels) {
             fill(data, size, &state, 256);
         }
         uint8_t *copy = exactly(data, size);
-        CHECK(kernels->adler32(copy, size) == plain_adler32(copy, size));
+        CHECK(kernels->adler32(ADLER32_NONE, copy, size) == plain_adler32(copy, size));
+        size_t half = random_below(&state, size + 1);
+        uint32_t sum = kernels->adler32(ADLER32_NONE, copy, half);
+        CHECK(kernels->adler32(sum, copy + half, size - half) == plain_adler32(copy, size));
         free(copy);
         free(data);
     }

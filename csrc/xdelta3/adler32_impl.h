@@ -110,9 +110,9 @@ VCD_INLINE void adler32_block(const uint8_t *data, size_t size, size_t ahead, ui
 
 #endif
 
-static uint32_t adler32(const uint8_t *data, size_t size) {
-    uint32_t a = 1;
-    uint32_t b = 0;
+static uint32_t adler32(uint32_t sum, const uint8_t *data, size_t size) {
+    uint32_t a = sum & 0xffff;
+    uint32_t b = sum >> 16;
     while (size > 0) {
         size_t block = size < ADLER_BLOCK ? size : ADLER_BLOCK;
         size_t whole = block - block % ADLER_STEP;

@@ -42,6 +42,9 @@ struct work {
     struct address_cache cache;
     uint64_t diagonal; /* address minus place in the window of the last source copy, or NO_DIAGONAL */
     size_t gap;        /* bytes added since then */
+    const struct kernels *kernels; /* DECODE: NULL when there is no checksum to compare */
+    uint32_t sum;                  /* Adler-32 of out[0, summed) */
+    size_t summed;
 };
 
 /* No address minus place comes near: one is below 2^32, the other below 2^25. */
@@ -185,6 +188,18 @@ VCD_INLINE uint8_t *gap_bytes(struct work *work, enum pass pass, size_t *room) {
     return work->out - work->gap;
 }
 
+/* The checksum is taken of what was just written, while it is in cache. */
+enum { SUM_STEP = 1 << 18 };
+
+/* Sum up what is done and stays so: an open gap of a residual window may yet change. */
+static void sum_up(struct work *work, enum pass pass) {
+    size_t end = work->done - (pass == DECODE_RESIDUAL ? work->gap : 0);
+    if (work->kernels != NULL && end > work->summed) {
+        work->sum = work->kernels->adler32(work->sum, work->out + work->summed, end - work->summed);
+    }
+    work->summed = end;
+}
+
 VCD_INLINE void leave_diagonal(struct work *work) {
     work->diagonal = NO_DIAGONAL;
     work->gap = 0;
@@ -251,6 +266,18 @@ VCD_INLINE void close_gap(struct work *work, uint64_t address, uint64_t from, en
     work->gap = 0;
 }
 
+/* A source copy of more than SUM_STEP bytes, summed up on the way. No gap is open. */
+static void copy_long(struct work *work, uint64_t from, size_t size, enum pass pass) {
+    size_t before = work->done;
+    for (size_t copied = 0; copied < size; copied += SUM_STEP) {
+        size_t chunk = size - copied < SUM_STEP ? size - copied : SUM_STEP;
+        memcpy(work->out + before + copied, work->source + from + copied, chunk);
+        work->done = before + copied + chunk;
+        sum_up(work, pass);
+    }
+    work->done = before;
+}
+
 VCD_INLINE vcd_error do_copy(struct work *work, unsigned mode, size_t size, enum pass pass) {
     uint64_t address = 0;
     VCD_TRY(read_address(work, mode, &address));
@@ -267,7 +294,9 @@ VCD_INLINE vcd_error do_copy(struct work *work, unsigned mode, size_t size, enum
     if (pass != DECODE) {
         close_gap(work, address, from, pass);
     }
-    if (decodes(pass) && size > 0) {
+    if (decodes(pass) && VCD_UNLIKELY(size > SUM_STEP)) {
+        copy_long(work, from, size, pass);
+    } else if (decodes(pass) && size > 0) {
         copy_apart(work->out + work->done, work->out_size - work->done, work->source + from,
                    work->source_size - from, size);
     }
@@ -297,6 +326,9 @@ VCD_INLINE vcd_error do_half(struct work *work, struct half half, enum pass pass
 
 VCD_INLINE vcd_error run_instructions(struct work *work, enum pass pass) {
     while (work->instructions.left > 0) {
+        if (decodes(pass) && VCD_UNLIKELY(work->done - work->summed >= SUM_STEP)) {
+            sum_up(work, pass);
+        }
         const struct opcode *opcode = &vcd_code_table[*work->instructions.next++];
         work->instructions.left--;
         VCD_TRY(do_half(work, opcode->first, pass));
@@ -344,9 +376,12 @@ vcd_error vcd_window_decode(struct reader in, const struct window_header *window
     uint32_t checksum = 0;
     VCD_TRY(read_sections(&in, window, &work, &checksum));
     VCD_CHECK(work.out_size == out_size, VCD_E_LENGTH);
+    work.kernels = window->indicator & WINDOW_ADLER32 ? vcd_kernels() : NULL;
+    work.sum = ADLER32_NONE;
     VCD_TRY(run_pass(&work, form == VCD_RESIDUAL ? DECODE_RESIDUAL : DECODE));
     if (window->indicator & WINDOW_ADLER32) {
-        VCD_CHECK(vcd_kernels()->adler32(out, out_size) == checksum, VCD_E_CHECKSUM);
+        sum_up(&work, DECODE);
+        VCD_CHECK(work.sum == checksum, VCD_E_CHECKSUM);
     }
     return VCD_OK;
 }

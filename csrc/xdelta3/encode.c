@@ -455,7 +455,7 @@ static vcd_error make_window(struct vcd_encoder *encoder, vcd_form form, vcd_lev
     VCD_TRY(reserve(&encoder->out, bound));
     uint8_t *out = put_bytes(encoder->out.data, vcd_file_header, prefix);
     out = put_header(out, size, segment, &sections);
-    uint32_t checksum = encoder->kernels->adler32(target, size);
+    uint32_t checksum = encoder->kernels->adler32(ADLER32_NONE, target, size);
     for (int shift = 24; shift >= 0; shift -= 8) {
         *out++ = (uint8_t)(checksum >> shift);
     }

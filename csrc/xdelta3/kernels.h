@@ -12,11 +12,13 @@ typedef vcd_error fill_function(const struct source_view *view, const uint8_t *t
                                 uint64_t position, const struct match_list *list, size_t bound,
                                 struct fill_tables *tables, struct match_list *out);
 
+enum { ADLER32_NONE = 1 };
+
 struct kernels {
     const char *name;
 
-    /* Adler-32 (RFC 1950, 8.2) of the bytes, starting from 1. */
-    uint32_t (*adler32)(const uint8_t *data, size_t size);
+    /* Adler-32 (RFC 1950, 8.2) of what `sum` is of, and then of these bytes; ADLER32_NONE is that of none. */
+    uint32_t (*adler32)(uint32_t sum, const uint8_t *data, size_t size);
 
     /* Replaces what is in `list`. `position`: where in the source to look first. VCD_E_MEMORY or VCD_OK. */
     vcd_error (*find_matches)(const struct source_view *view, const uint8_t *target, size_t size,

@@ -9,6 +9,7 @@ mark: one that was cut between two windows is a shorter one, and only who knows 
 Sources and deltas are mapped files or any other memory; opening them and naming results is `commands`' job.
 """
 
+import mmap
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,10 +17,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dgproxy.codec import forms, frames
-from dgproxy.codec.delta import WINDOW_MAX, Buffer, CorruptDelta, Level, SourceIndex
+from dgproxy.codec.delta import WINDOW_MAX, Buffer, CorruptDelta, Level, SourceIndex, memory_room
 from dgproxy.codec.forms import Form
 from dgproxy.codec.secondary import Secondary
-from dgproxy.codec.windows import ADLER32, FileHeader, Input, Window, windows
+from dgproxy.codec.windows import ADLER32, ENCODED_MAX, FileHeader, Input, Window, windows
 
 __all__ = ["Description", "decode", "describe", "encode"]
 
@@ -64,10 +65,10 @@ def decode(
     """The target of `delta`, window by window; each view is valid until the next one is asked for."""
     header, found = _read(delta, progress)
     secondary = Secondary(header.secondary)
-    spare: list[bytearray] = []
+    spare: list[mmap.mmap] = []
 
-    def work(window: Window) -> tuple[bytearray, int]:
-        room = spare.pop() if spare else bytearray(WINDOW_MAX)
+    def work(window: Window) -> tuple[mmap.mmap, int]:
+        room = spare.pop() if spare else memory_room(WINDOW_MAX)
         forms.rebuild(source, header, window, room)
         return room, window.target_length
 
@@ -132,7 +133,10 @@ def _unpacked(delta: Buffer, progress: Progress) -> Iterator[Buffer]:
     with memoryview(delta) as view:
         if frames.is_frame(view):
             for frame in frames.split(view):
-                yield from frames.stream(frame)
+                if frames.declares(frame, ENCODED_MAX):
+                    yield frames.content(frame, ENCODED_MAX)
+                else:  # `zstd FILE` of a whole delta
+                    yield from frames.stream(frame)
                 progress(len(frame))
         else:
             for begin in range(0, len(view), _PIECE):

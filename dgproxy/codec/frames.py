@@ -15,7 +15,7 @@ import zstandard
 
 from dgproxy.codec.delta import Buffer, CorruptDelta
 
-__all__ = ["compress", "content", "is_frame", "share", "split", "stored", "stream", "worthwhile"]
+__all__ = ["compress", "content", "declares", "is_frame", "share", "split", "stored", "stream", "worthwhile"]
 
 _MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE: Final = b"\x2a\x4d\x18"  # after 0x50 to 0x5f, 3.1.2
@@ -126,6 +126,11 @@ def _frame_size(view: memoryview) -> int:
             raise _corrupt("a zstd block of the reserved type")
         at += 3 + (1 if kind == _RLE else size)
     return at + (4 if header.has_checksum else 0)
+
+
+def declares(frame: Bytes, limit: int) -> bool:
+    """Whether one frame says that it holds at most `limit` bytes."""
+    return 0 <= zstandard.frame_content_size(frame) <= limit
 
 
 def content(frame: Bytes, limit: int) -> bytes:
