@@ -34,9 +34,9 @@ __all__ = [
     "SourceIndex",
     "decode_window",
     "encode_window",
-    "memory_room",
     "to_plain",
     "to_residual",
+    "window_room",
 ]
 
 #: "plain" is VCDIFF, small as it is; "default" is VCDIFF that is small once compressed. "residual" is for
@@ -131,7 +131,9 @@ class SourceIndex:
             raise ValueError(f"no index of {len(view)} bytes fits into {max_memory} bytes of memory")
         size = ffi.new("size_t *")
         _check(lib.vcd_index_size(len(view), stride, size))
-        mapping = memory_room(size[0])
+        mapping = mmap.mmap(-1, size[0])  # zero-filled, given back at once on close
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            _advise_huge_pages(mapping)
         index = cls(view, memoryview(mapping), mapping)
         try:
             index._fill(stride, secrets.randbits(64) if seed is None else seed, progress)
@@ -211,18 +213,20 @@ class SourceIndex:
             self._mapping.close()
 
 
-def memory_room(size: int) -> mmap.mmap:
-    """`size` bytes of zeros that take memory as they are used, and give it back at once on close.
+def _advise_huge_pages(memory: mmap.mmap) -> None:
+    """Fewer page-table misses for random lookups; a kernel without huge pages may refuse."""
+    try:
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    except OSError:
+        return
 
-    In huge pages where there are any: fewer faults, and fewer page-table misses for random lookups.
-    """
-    memory = mmap.mmap(-1, size)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        try:
-            memory.madvise(mmap.MADV_HUGEPAGE)
-        except OSError:
-            return memory  # a kernel without huge pages
-    return memory
+
+_uncleared: Final = ffi.new_allocator(should_clear_after_alloc=False)
+
+
+def window_room(size: int = WINDOW_MAX) -> memoryview:
+    """Memory for `decode_window` to write to; what is in it before is anything."""
+    return memoryview(ffi.buffer(_uncleared("uint8_t[]", size)))
 
 
 class _EncoderHandle:

@@ -9,7 +9,6 @@ mark: one that was cut between two windows is a shorter one, and only who knows 
 Sources and deltas are mapped files or any other memory; opening them and naming results is `commands`' job.
 """
 
-import mmap
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dgproxy.codec import forms, frames
-from dgproxy.codec.delta import WINDOW_MAX, Buffer, CorruptDelta, Level, SourceIndex, memory_room
+from dgproxy.codec.delta import WINDOW_MAX, Buffer, CorruptDelta, Level, SourceIndex, window_room
 from dgproxy.codec.forms import Form
 from dgproxy.codec.secondary import Secondary
 from dgproxy.codec.windows import ADLER32, ENCODED_MAX, FileHeader, Input, Window, windows
@@ -65,15 +64,15 @@ def decode(
     """The target of `delta`, window by window; each view is valid until the next one is asked for."""
     header, found = _read(delta, progress)
     secondary = Secondary(header.secondary)
-    spare: list[mmap.mmap] = []
+    spare: list[memoryview] = []
 
-    def work(window: Window) -> tuple[mmap.mmap, int]:
-        room = spare.pop() if spare else memory_room(WINDOW_MAX)
+    def work(window: Window) -> tuple[memoryview, int]:
+        room = spare.pop() if spare else window_room()
         forms.rebuild(source, header, window, room)
         return room, window.target_length
 
     for room, length in _in_order(work, map(secondary.plain, found), threads):
-        with memoryview(room) as view, view[:length] as target:
+        with room[:length] as target:
             yield target
         spare.append(room)
 
