@@ -83,11 +83,10 @@ static void test_find_matches(const struct kernels *kernels) {
               VCD_OK);
         struct match_list expected = {NULL, 0, 0};
         struct match_list found = {NULL, 0, 0};
-        vcd_level level = seed % 2 ? VCD_FAST : VCD_THOROUGH;
         const uint8_t *target = pair.target;
         size_t size = pair.target_size;
-        CHECK(portable()->find_matches(&view, target, size, seed, level, &expected) == VCD_OK);
-        CHECK(kernels->find_matches(&view, target, size, seed, level, &found) == VCD_OK);
+        CHECK(portable()->find_matches(&view, target, size, seed, &expected) == VCD_OK);
+        CHECK(kernels->find_matches(&view, target, size, seed, &found) == VCD_OK);
         check_same(&expected, &found);
         struct fill_tables *tables = take(sizeof *tables);
         size_t limit = seed % 3 ? (size_t)1 << seed % 12 : SIZE_MAX;

@@ -416,7 +416,7 @@ static void swap_lists(struct vcd_encoder *encoder) {
 static vcd_error find_all(struct vcd_encoder *encoder, vcd_level level, uint64_t position,
                           const uint8_t *target, size_t size) {
     const struct kernels *kernels = encoder->kernels;
-    VCD_TRY(kernels->find_matches(&encoder->view, target, size, position, level, &encoder->matches));
+    VCD_TRY(kernels->find_matches(&encoder->view, target, size, position, &encoder->matches));
     struct literals literals = count_literals(&encoder->matches, size);
     bool fast = level == VCD_FAST;
     bool few = literals.in_short > 0 && literals.in_short < size >> FEW_LITERALS_LOG2;

@@ -19,13 +19,14 @@ enum {
     REACH = 1 << 16,
     REACH_PER_BYTE = 16,
     FAR_GAP_MIN = 12, /* shorter gaps do not make the source worth hashing */
-    KEEP_MIN = 128,   /* shorter copies from the source are looked for again, among everything else */
+    KEEP_MIN = 64,    /* shorter copies from the source are looked for again, among everything else */
     LINE_MIN = 32,
     LONG_ENOUGH = 64, /* no lazy matching from here on */
     ADDRESS_GUESS = 4,
     PLACE_BITS = 24, /* of a slot; the rest is a tag */
     FILL_WAYS = 4,
-    LOOK_AHEAD = 12, /* places whose buckets are fetched before they are needed */
+    DRY_STEP_LOG2 = 8, /* a place more is passed over for each 256 bytes without a copy */
+    LOOK_AHEAD = 12,   /* places whose buckets are fetched before they are needed */
 };
 
 struct fill {
@@ -122,7 +123,11 @@ static void note_recent(struct fill *fill, const struct match *match) {
 
 static void consider(const struct fill *fill, struct find *best, struct match match) {
     int opcodes = match.length <= 18 ? 2 : 3; /* the copy's, and that of the ADD that is now two */
-    int saved = (int)match.length - opcodes - address_cost(fill, &match);
+    int saved = (int)match.length - opcodes;
+    if (saved - 1 <= best->saved) {
+        return; /* however short the address is */
+    }
+    saved -= address_cost(fill, &match);
     if (saved > best->saved) {
         *best = (struct find){match, saved};
     }
@@ -211,6 +216,8 @@ static vcd_error fill_gap(struct fill *fill, size_t at, size_t end) {
     enum { STRETCH = 1 << 14 }; /* of the gap for which the source is remembered at once */
     bool far = end - at >= FAR_GAP_MIN;
     size_t slid = at;
+    size_t dry_since = at;
+    struct find known = {.saved = 0}; /* what is best at `at`, found from the place before */
     while (at < end) {
         if (far && at >= slid) {
             slid = end - at < STRETCH ? end : at + STRETCH;
@@ -224,16 +231,20 @@ static vcd_error fill_gap(struct fill *fill, size_t at, size_t end) {
             VCD_PREFETCH(&fill->tables->near[bucket_of(fill, fill_hash(ahead, NEAR_HASH))]);
             VCD_PREFETCH(&fill->tables->far[bucket_of(fill, fill_hash(ahead, FAR_HASH))]);
         }
-        struct find best = find_best(fill, at, end, far);
+        struct find best = known.saved > 0 ? known : find_best(fill, at, end, far);
+        known.saved = 0;
         remember_target(fill, at);
         if (best.saved > 0 && best.match.length < LONG_ENOUGH && fill->size - at > 8 && at + 1 < end) {
             struct find next = find_best(fill, at + 1, end, far);
             if (next.saved > best.saved) {
-                best.saved = 0;
+                known = next;
+                at++;
+                continue;
             }
         }
         if (best.saved <= 0) {
-            at++;
+            at += 1 + ((at - dry_since) >> DRY_STEP_LOG2);
+            at = at < end ? at : end;
             continue;
         }
         VCD_TRY(append(fill->out, best.match));
@@ -242,6 +253,7 @@ static vcd_error fill_gap(struct fill *fill, size_t at, size_t end) {
             remember_target(fill, i);
         }
         at += best.match.length;
+        dry_since = at;
     }
     for (; at < end; at++) {
         remember_target(fill, at);

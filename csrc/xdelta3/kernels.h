@@ -22,7 +22,7 @@ struct kernels {
 
     /* Replaces what is in `list`. `position`: where in the source to look first. VCD_E_MEMORY or VCD_OK. */
     vcd_error (*find_matches)(const struct source_view *view, const uint8_t *target, size_t size,
-                              uint64_t position, vcd_level level, struct match_list *list);
+                              uint64_t position, struct match_list *list);
 
     /* With short copies; literals of `bound` bytes or more stay as they are. */
     fill_function *fill_gaps;

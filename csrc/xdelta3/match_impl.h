@@ -45,7 +45,6 @@ struct search {
     const uint8_t *target;
     size_t size;
     struct match_list *list;
-    bool thorough;     /* lookups never thin out */
     size_t literal;    /* start of what no match covers yet */
     size_t dry_since;  /* end of the last good match, and the short ones since then */
     uint64_t diagonal; /* source offset minus target offset of the last copy, modulo 2^64 */
@@ -209,7 +208,7 @@ static vcd_error probe(struct search *search, size_t at, size_t count) {
 /* How far to go on when nothing was found at `at`. */
 static size_t step_from(const struct search *search, size_t at) {
     size_t dry = at - search->dry_since;
-    if (dry < DRY_MAX || search->thorough) {
+    if (dry < DRY_MAX) {
         return BATCH;
     }
     size_t step = dry / DRY_PER_STEP;
@@ -240,13 +239,12 @@ static bool trusts_diagonal(const struct search *search) {
 }
 
 static vcd_error find_matches(const struct source_view *view, const uint8_t *target, size_t size,
-                              uint64_t position, vcd_level level, struct match_list *list) {
+                              uint64_t position, struct match_list *list) {
     struct search state = {
         .view = view,
         .target = target,
         .size = size,
         .list = list,
-        .thorough = level == VCD_THOROUGH,
         .diagonal = position,
         .on_diagonal = true,
     };

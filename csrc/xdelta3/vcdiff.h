@@ -94,9 +94,9 @@ typedef enum vcd_form { VCD_PLAIN, VCD_DEFAULT, VCD_RESIDUAL } vcd_form;
 
 /*
  * How hard to look. VCD_FAST copies from the source what an index finds and what lies along it, and looks for
- * short copies only where a compressor would find none. VCD_THOROUGH looks everywhere, and for short copies
- * from nearby source and from the window itself: smaller as it is, but what it copies a compressor would
- * often have found, too.
+ * short copies only where a compressor would find none. VCD_THOROUGH looks for short copies everywhere, from
+ * nearby source and from the window itself: smaller as it is, but what it copies a compressor would often have
+ * found, too.
  */
 typedef enum vcd_level { VCD_FAST, VCD_THOROUGH } vcd_level;
 
