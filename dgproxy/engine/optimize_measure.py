@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What objects would take against one reference or another: measured on samples, with the real encoder.
+
+A sample is a few stretches of an object, read once. A candidate is a reference that exists, or an object that
+could be one: its bytes are put into an unnamed temporary file and mapped, one candidate at a time. Nothing is
+stored. What follows from the figures is decided in `engine.optimize_plan`.
+"""
+
+import asyncio
+import mmap
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import IO, Final
+
+from dgproxy.codec import forms, frames
+from dgproxy.codec.delta import SourceIndex
+from dgproxy.engine.context import Engine
+from dgproxy.engine.get import open_manifest
+from dgproxy.engine.manifest import Manifest, Reference
+from dgproxy.engine.rest import Rest
+
+#: Stretches of a sample, and the bytes of each: 1.5 MiB for an object.
+_STRETCHES: Final = 3
+_STRETCH: Final = 512 << 10
+
+#: Bytes of memory for the index of a candidate; beyond four times that much source it is a coarser one.
+_INDEX_MEMORY: Final = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Stretches of an object, each with its offset."""
+
+    manifest: Manifest
+    stretches: Sequence[tuple[int, bytes]]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the stretches."""
+        return sum(len(data) for _, data in self.stretches)
+
+
+async def take_sample(engine: Engine, bucket: str, manifest: Manifest) -> Sample:
+    """Read the stretches. Raises RecordNotFound, ObjectDamaged and the storage layer's errors."""
+    stretches = []
+    for start, stop in stretches_of(manifest.size):
+        async with AsyncExitStack() as stack:
+            reading = await open_manifest(engine, stack, bucket, manifest, start, stop)
+            stretches.append((start, b"".join([bytes(data) async for data in reading])))
+    return Sample(manifest, stretches)
+
+
+def stretches_of(size: int) -> list[tuple[int, int]]:
+    """Where the stretches of an object begin and end: all of a small one, else evenly spread."""
+    if size <= _STRETCHES * _STRETCH:
+        return [(0, size)]
+    step = (size - _STRETCH) // (_STRETCHES - 1)
+    return [(place * step, place * step + _STRETCH) for place in range(_STRETCHES)]
+
+
+async def alone(engine: Engine, sample: Sample, rest: Rest) -> float:
+    """Bytes that the object takes without a reference."""
+    if not engine.policy.compression:
+        return float(sample.manifest.size)
+
+    def measure() -> tuple[float, float]:
+        began = time.thread_time()
+        share = sum(frames.share(memoryview(data)) * len(data) for _, data in sample.stretches) / sample.size
+        return share, time.thread_time() - began
+
+    share, seconds = await engine.workers.run(measure)
+    await rest.after(seconds)
+    worth = engine.policy.whole_coding(share).codec != "raw"
+    return sample.manifest.size * (share if worth else 1.0)
+
+
+async def against(engine: Engine, index: SourceIndex, sample: Sample, rest: Rest) -> float:
+    """Bytes that the object takes as a delta."""
+    form = engine.policy.delta_form
+
+    def measure(data: bytes, position: int) -> tuple[int, float]:
+        began = time.thread_time()
+        stored = len(forms.encode(index, data, form, position=position))
+        return stored, time.thread_time() - began
+
+    stored = 0
+    for position, data in sample.stretches:
+        size, seconds = await engine.workers.run(measure, data, position)
+        stored += size
+        await rest.after(seconds)
+    return sample.manifest.size * stored / sample.size
+
+
+@asynccontextmanager
+async def indexed(engine: Engine, bucket: str, candidate: Reference | Manifest) -> AsyncIterator[SourceIndex]:
+    """The index of a candidate for the block. Raises what reading it raises."""
+    if isinstance(candidate, Reference):
+        async with engine.references.indexed(bucket, candidate) as index:
+            yield index
+        return
+    async with AsyncExitStack() as stack:
+        file = stack.enter_context(await asyncio.to_thread(tempfile.TemporaryFile))
+        reading = await open_manifest(engine, stack, bucket, candidate, 0, candidate.size)
+        async for data in reading:
+            await asyncio.to_thread(file.write, data)
+        with await asyncio.to_thread(_mapped, file, candidate.size) as mapping:
+            index = await engine.workers.run(SourceIndex.build, mapping, max_memory=_INDEX_MEMORY)
+            try:
+                yield index
+            finally:
+                index.close()
+
+
+def _mapped(file: IO[bytes], size: int) -> mmap.mmap:
+    file.flush()
+    return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
