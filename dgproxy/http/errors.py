@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from dgproxy.engine import errors as engine
+from dgproxy.engine.policy import MIN_PART
 from dgproxy.s3.errors import S3Error
 from dgproxy.storage import backend as storage
 
@@ -39,8 +40,8 @@ CODES: Final[Mapping[type[Exception], str]] = {
 }
 
 
-def to_s3(error: Exception, bucket: str = "", key: str = "") -> S3Error:
-    """The S3 error a failure is answered with; `bucket` and `key` are what the request named."""
+def to_s3(error: Exception, bucket: str = "", key: str = "", upload_id: str = "") -> S3Error:
+    """The S3 error a failure is answered with; the other arguments are what the request named."""
     if isinstance(error, S3Error):
         return error
     code = next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), "InternalError")
@@ -49,8 +50,10 @@ def to_s3(error: Exception, bucket: str = "", key: str = "") -> S3Error:
             return S3Error(code, extra={"Key": key})
         case storage.BucketNotFound() | storage.BucketExists() | storage.BucketNotEmpty():
             return S3Error(code, extra={"BucketName": bucket})
+        case engine.UploadNotFound():
+            return S3Error(code, extra={"UploadId": upload_id})
         case engine.PartInvalid():
-            return S3Error(code, extra={"PartNumber": str(error.number)})
+            return S3Error(code, extra={"UploadId": upload_id, "PartNumber": str(error.number)})
         case engine.PartTooSmall():
             return S3Error(
                 code,
@@ -58,6 +61,7 @@ def to_s3(error: Exception, bucket: str = "", key: str = "") -> S3Error:
                     "PartNumber": str(error.number),
                     "ETag": error.etag,
                     "ProposedSize": str(error.size),
+                    "MinSizeAllowed": str(MIN_PART),
                 },
             )
         case engine.Overloaded() | storage.Busy() | storage.Unavailable():

@@ -120,7 +120,8 @@ async def _answer(site: _Site, request: web.BaseRequest) -> web.StreamResponse:
 def _refuse(exchange: Exchange, error: Exception) -> web.Response:
     """The S3 answer to a failure; one of ours is logged with its cause."""
     asked = exchange.asked
-    refused = to_s3(error, *(("", "") if asked is None else (asked.bucket, asked.key)))
+    named = () if asked is None else (asked.bucket, asked.key, asked.query.get("uploadId", ""))
+    refused = to_s3(error, *named)
     if refused.code in {"InternalError", "InsufficientStorage"}:
         _log.error("request failed", request=exchange.id, path=exchange.path, exc_info=error)
     return exchange.refusal(refused)

@@ -363,6 +363,59 @@ async def test_if_range(site: Site) -> None:
     assert (whole.status, whole.body) == (200, b"abc")
 
 
+# -- what errors say beside their code ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "headers", "extra"),
+    [
+        (f"GET /{BUCKET}/none", (), {"Key": "none", "Resource": f"/{BUCKET}/none"}),
+        ("GET /missing/k", (), {"BucketName": "missing"}),
+        ("PUT /a_b", (), {"BucketName": "a_b"}),
+        (f"GET /{BUCKET}/" + "k" * 1025, (), {"Size": "1025", "MaxSizeAllowed": "1024"}),
+        (f"GET {K}?uploadId=gone", (), {"UploadId": "gone"}),
+        (f"GET {K}", ("Range: bytes=9-",), {"RangeRequested": "bytes=9-", "ActualObjectSize": "1"}),
+        (f"GET {K}", ('If-Match: "x"',), {"Condition": "If-Match"}),
+        (f"GET {K}?partNumber=2", (), {"ActualPartCount": "1"}),
+        (f"GET /{BUCKET}?max-keys=x", (), {"ArgumentName": "max-keys", "ArgumentValue": "x"}),
+        (f"PUT {K}", ("x-amz-storage-class: X",), {"StorageClassRequested": "X"}),
+        (f"PUT {K}", ("x-amz-acl: public-read",), {"Header": "x-amz-acl"}),
+        (f"POST {K}", (), {"Method": "POST", "ResourceType": "OBJECT"}),
+        (f"GET {K}?versionId=" + "v" * 32, (), {"VersionId": "v" * 32}),
+    ],
+)
+async def test_what_errors_say(
+    site: Site, line: str, headers: tuple[str, ...], extra: dict[str, str]
+) -> None:
+    await site.put("k", b"x")
+    root = (await site.ask(line, *headers, body=b"")).xml("Error")
+    assert {name: root.findtext(name) for name in extra} == extra
+
+
+async def test_what_errors_say_of_parts(site: Site) -> None:
+    upload = (await site.ask(f"POST {K}?uploads", body=b"")).xml("InitiateMultipartUploadResult")
+    upload_id = upload.findtext("UploadId") or ""
+    parts = ""
+    for number in (1, 2):
+        answer = await site.ask(f"PUT {K}?partNumber={number}&uploadId={upload_id}", body=b"abc")
+        parts += f"<Part><PartNumber>{number}</PartNumber><ETag>{answer.headers['etag']}</ETag></Part>"
+    document = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>"
+    small = (await site.ask(f"POST {K}?uploadId={upload_id}", body=document.encode())).xml("Error")
+    assert [small.findtext(name) for name in ("Code", "PartNumber", "ProposedSize", "MinSizeAllowed")] == [
+        "EntityTooSmall",
+        "1",
+        "3",
+        str(5 << 20),
+    ]
+    wrong = document.replace("<PartNumber>2", "<PartNumber>3").encode()
+    invalid = (await site.ask(f"POST {K}?uploadId={upload_id}", body=wrong)).xml("Error")
+    assert [invalid.findtext(name) for name in ("Code", "PartNumber", "UploadId")] == [
+        "InvalidPart",
+        "3",
+        upload_id,
+    ]
+
+
 # -- buckets -------------------------------------------------------------------------------------------------
 
 
