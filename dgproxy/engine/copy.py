@@ -70,7 +70,8 @@ async def copy_object(
 ) -> Manifest:
     """Store a copy of `source` as `key`; `attributes` are chosen by the source's manifest.
 
-    `body` makes the body that is stored of the reading; one of the caller's has all bytes read. Raises what `open_object` and `put_object` raise.
+    `body` makes the body that is stored of the reading; one of the caller's has all bytes read. Raises what
+    `open_object` and `put_object` raise.
     """
     if source.bucket == bucket and body is ReadingBody:
         shared = await _share(engine, source, key, attributes, allow)

@@ -363,7 +363,7 @@ async def test_if_range(site: Site) -> None:
     assert (whole.status, whole.body) == (200, b"abc")
 
 
-# -- what errors say beside their code ------------------------------------------------------------------------
+# -- what errors say beside their code ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
