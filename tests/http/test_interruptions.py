@@ -237,6 +237,21 @@ async def test_a_damaged_manifest_is_no_missing_object(files: Site, data: Path) 
     assert (await files.ask(f"GET /{BUCKET}/a.txt")).body == b"new"
 
 
+async def test_a_listing_never_leaves_out_what_it_cannot_read(files: Site, data: Path) -> None:
+    """Who mirrors a bucket would take it for deleted."""
+    for key in ("a/1.txt", "a/2.txt", "b.txt"):
+        await files.put(key, b"abc")
+    flip(data, "1.txt.meta", 20)
+    for query in ("list-type=2", "prefix=a/", "versions"):
+        answer = await files.ask(f"GET /{BUCKET}?{query}")
+        assert (answer.status, answer.error()) == (500, "InternalError")
+        assert "a/1.txt" in (answer.xml("Error").findtext("Message") or "")
+    for query in ("list-type=2&delimiter=/", "prefix=b", "marker=a/1.txt"):
+        assert (await files.ask(f"GET /{BUCKET}?{query}")).status == 200
+    assert (await files.ask(f"DELETE /{BUCKET}/a/1.txt")).status == 204
+    assert (await files.ask(f"GET /{BUCKET}?list-type=2")).status == 200
+
+
 # -- the server stops ----------------------------------------------------------------------------------------
 
 
