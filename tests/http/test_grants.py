@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import botocore.session
 import pytest
 from botocore.credentials import Credentials as Keys
 
@@ -14,6 +15,7 @@ from dgproxy.http.access import AccessKey, Credentials
 from dgproxy.s3 import routing
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.grants import EVERYTHING, Grant, Place
+from dgproxy.s3.operation import Operation
 from dgproxy.storage.memory import MemoryBackend
 from tests.http.conftest import BUCKET, Site, site_over
 from tests.http.test_authentication import Log, presigned, presigned_v2, signed
@@ -21,6 +23,7 @@ from tests.http.test_forms import TYPE, form
 from tests.http.test_forms import presigned as presigned_form
 from tests.http.wire import Answer
 
+MODEL = botocore.session.get_session().get_service_model("s3")
 OTHER = "other-bucket"
 DENIED = (403, "AccessDenied")
 ADMIN, CI, READER = (Keys(name, f"secret-of-{name}") for name in ("admin", "ci", "reader"))
@@ -76,6 +79,39 @@ async def test_existence_does_not_show(site: Site, method: str, target: str) -> 
     assert there.headers.keys() == nowhere.headers.keys()
     if method != "HEAD":
         assert there.error() == nowhere.error()
+
+
+def _line(operation: Operation, bucket: str) -> tuple[str, dict[str, str]]:
+    """A request for an operation, as S3's own model has it, and the headers that make it that one."""
+    if operation is Operation.POST_OBJECT:
+        return f"POST /{bucket}", {}
+    model = MODEL.operation_model(operation.value)
+    asked = model.http["requestUri"].replace("{Bucket}", bucket).replace("{Key+}", "secret")
+    members = model.input_shape.members if model.input_shape else {}
+    for name in model.input_shape.required_members if model.input_shape else ():
+        if members[name].serialization.get("location") == "querystring":
+            asked += f"{'&' if '?' in asked else '?'}{members[name].serialization['name']}=1"
+    copies = {"x-amz-copy-source": f"/{bucket}/secret"} if "COPY" in operation.name else {}
+    return f"{model.http['method']} {asked}", copies
+
+
+@pytest.mark.parametrize(
+    "operation", [each for each in Operation if each is not Operation.LIST_BUCKETS], ids=str
+)
+async def test_no_operation_goes_where_the_key_may_not(site: Site, operation: Operation) -> None:
+    for bucket in (OTHER, "no-such-bucket"):
+        line, headers = _line(operation, bucket)
+        assert routing.parse(*line.split(" "), headers).operation is operation
+        answer = await ask(site, CI, line, **headers)
+        assert answer.status == 403, answer
+        assert line.startswith("HEAD") or answer.error() == "AccessDenied"
+
+
+@pytest.mark.parametrize("operation", [each for each in Operation if each.writes], ids=str)
+async def test_no_operation_writes_for_a_reader(site: Site, operation: Operation) -> None:
+    line, headers = _line(operation, BUCKET)
+    answer = await ask(site, READER, line, **headers)
+    assert (answer.status, answer.error()) == DENIED
 
 
 def _routed(method: str, target: str) -> bool:
