@@ -152,7 +152,7 @@ async def _carry_out(site: _Site, exchange: Exchange) -> web.StreamResponse:
         authentication = access.authenticate(site.credentials, request, site.domain)
         grant = exchange.signed_by(site.credentials[authentication.access_key])
     query = uri.first_values(uri.query_pairs(target.split(request.raw_path)[1]))
-    exchange.headers = claim.hoisted_headers(query) | exchange.headers
+    exchange.headers = claim.with_hoisted(exchange.headers, query)
     try:
         asked = routing.parse(request.method, request.raw_path, exchange.headers, domain=site.domain)
         exchange.asked, exchange.operation = asked, asked.operation.value

@@ -24,6 +24,7 @@ __all__ = [
     "hoisted_headers",
     "read_claim",
     "read_credential",
+    "with_hoisted",
 ]
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
@@ -96,6 +97,19 @@ def hoisted_headers(query: Mapping[str, str]) -> dict[str, str]:
         if (name.lower().startswith("x-amz-") and not name.lower().startswith(_NOT_HOISTED))
         or name.lower() in content
     }
+
+
+def with_hoisted(headers: Mapping[str, str], query: Mapping[str, str]) -> dict[str, str]:
+    """Give the headers of a request and those that its presigned URL carries; names in lower case.
+
+    Raises S3Error InvalidRequest where both have an x-amz- header and disagree: both are signed. ("Signature
+    Calculations: Using Query Parameters", Amazon S3 API Reference.)
+    """
+    hoisted = hoisted_headers(query)
+    for name, value in hoisted.items():
+        if name.startswith("x-amz-") and headers.get(name, value) != value:
+            raise S3Error("InvalidRequest", f"Conflicting values of {name} in a header and the query string.")
+    return {**hoisted, **headers}
 
 
 def read_claim(headers: Mapping[str, str], query: Mapping[str, str]) -> Claim:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgproxy.s3 import signing, uri
-from dgproxy.s3.claim import has_credentials, hoisted_headers
+from dgproxy.s3.claim import has_credentials, hoisted_headers, with_hoisted
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.sigv4 import Authentication, authenticate
 
@@ -461,6 +461,13 @@ def test_hoisted_headers() -> None:
         "prefix": "p",
     }
     assert hoisted_headers(version_2) == {"content-type": "t", "x-amz-meta-a": "1"}
+
+
+def test_a_header_and_a_parameter_that_disagree() -> None:
+    query = {"X-Amz-Credential": "c", "x-amz-meta-a": "1"}
+    assert with_hoisted({"x-amz-meta-a": "1", "range": "r"}, query) == {"x-amz-meta-a": "1", "range": "r"}
+    with pytest.raises(S3Error, match="InvalidRequest"):
+        with_hoisted({"x-amz-meta-a": "2"}, query)
 
 
 def test_signing_keys_are_cached_and_the_cache_is_bounded() -> None:
