@@ -12,10 +12,11 @@ import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
 from aiohttp import web
+from pydantic import SecretStr
 
 from dgproxy import tls
 from dgproxy.codec.forms import Form
@@ -31,7 +32,8 @@ from dgproxy.http.ui import ui_application
 from dgproxy.listen import BACKLOG
 from dgproxy.s3.bucket_cors import for_origins
 from dgproxy.s3.grants import Grant
-from dgproxy.storage import filesystem
+from dgproxy.storage import filesystem, s3
+from dgproxy.storage.backend import Backend, BucketExists
 from dgproxy.storage.cache import FileCache
 
 _MIB: Final = 1 << 20
@@ -53,8 +55,11 @@ _LEAST_TRANSFER: Final = 48 * _MIB
 def claim(settings: Settings) -> Iterator[None]:
     """Own the data directory for the block, leftovers of a server that died cleared away.
 
-    Raises StorageError when another server owns it, or it can't be used.
+    An object store is nobody's. Raises StorageError when another server owns it, or it can't be used.
     """
+    if settings.s3_endpoint is not None:
+        yield
+        return
     with filesystem.claim(settings.data_dir):
         yield
 
@@ -110,8 +115,8 @@ async def engine_of(settings: Settings) -> AsyncIterator[context.Engine]:
         settings.max_references,
     )
     async with (
-        filesystem.FilesystemBackend.open(settings.data_dir, settings.durability, _IO_THREADS) as backend,
         FileCache.open(settings.cache_dir or settings.data_dir / "cache", settings.cache_dir_size) as cache,
+        _backend(settings, cache) as backend,
         context.running(
             backend,
             policy,
@@ -123,6 +128,36 @@ async def engine_of(settings: Settings) -> AsyncIterator[context.Engine]:
         ) as engine,
     ):
         yield engine
+
+
+@asynccontextmanager
+async def _backend(settings: Settings, cache: FileCache) -> AsyncIterator[Backend]:
+    """The storage that is configured. Raises StorageError when it can't be used, or not relied on."""
+    if settings.s3_endpoint is None:
+        opened = filesystem.FilesystemBackend.open(settings.data_dir, settings.durability, _IO_THREADS)
+        async with opened as backend:
+            yield backend
+        return
+    async with s3.opened(_store(settings), cache.locks, alone=settings.s3_only_writer) as store:
+        with suppress(BucketExists):
+            await store.create_bucket(settings.default_bucket)
+        await store.probe(settings.default_bucket)
+        yield store
+
+
+def _store(settings: Settings) -> s3.Store:
+    def secret(value: SecretStr | None) -> str | None:
+        return value.get_secret_value() or None if value is not None else None
+
+    return s3.Store(
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        path_style=settings.s3_force_path_style,
+        access_key_id=settings.aws_access_key_id or None,
+        secret_access_key=secret(settings.aws_secret_access_key),
+        session_token=secret(settings.aws_session_token),
+        bucket_prefix=settings.s3_bucket_prefix or "",
+    )
 
 
 @asynccontextmanager

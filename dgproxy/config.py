@@ -29,8 +29,8 @@ _CONFIG_VARIABLE: Final = f"{PREFIX}CONFIG"
 _USUAL_FILES: Final = (Path("deltaglider_proxy.toml"), Path("/etc/deltaglider_proxy/config.toml"))
 
 #: Belong to the S3 backend and are named as every AWS tool names them.
-_AWS: Final = ("aws_access_key_id", "aws_secret_access_key")
-_S3: Final = ("s3_endpoint", "s3_region", "s3_force_path_style")
+_AWS: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+_S3: Final = ("s3_region", "s3_force_path_style", "s3_bucket_prefix", "s3_only_writer", *_AWS)
 #: Never shown in a message, right or wrong: whoever mixes the two up would publish the secret.
 _CREDENTIALS: Final = ("access_key_id", "secret_access_key", "keys", *_AWS)
 
@@ -100,6 +100,7 @@ def load(
     said = {name: value for source in sources for name, value in source.said.items()}
     origin = {name: source.where(name) for source in sources for name in source.said}
     problems += _half_a_pair(origin)
+    problems += _without_a_store(origin, environment)
     problems += _one_id_twice(said, origin)
     if problems:
         raise ConfigError(problems)
@@ -185,9 +186,7 @@ def _wrong_values(source: _Source) -> Iterator[str]:
 def _refusal(source: _Source, name: str, value: object) -> str | None:
     """Say what is wrong with a value of any setting in this place, before its own rules are asked."""
     if name in _AWS and source.variables is not None:
-        return None  # there for every AWS tool, and not used by this version
-    if name in _S3 or name in _AWS:
-        return "the S3 backend is not part of this version; remove the setting"
+        return None  # there for every AWS tool, and used with an object store only
     if name == "keys" and source.variables is not None:
         return "access keys stand in the configuration file, as tables with the heading [[keys]]"
     if value == "":
@@ -203,6 +202,14 @@ def _half_a_pair(origin: Mapping[str, str]) -> Iterator[str]:
         for given, missing in (pair, pair[::-1]):
             if given in origin and missing not in origin:
                 yield f"{given} ({origin[given]}) is set, but {missing} is not; {advice}"
+
+
+def _without_a_store(origin: Mapping[str, str], environment: Mapping[str, str]) -> Iterator[str]:
+    """Refuse what is about an object store where none is configured; AWS's own variables are everywhere."""
+    for name in _S3:
+        of_all_tools = name in _AWS and name.upper() in environment
+        if name in origin and "s3_endpoint" not in origin and not of_all_tools:
+            yield f"{name} ({origin[name]}) is set, but s3_endpoint is not: no object store is used"
 
 
 def _one_id_twice(said: Mapping[str, object], origin: Mapping[str, str]) -> Iterator[str]:

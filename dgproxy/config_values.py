@@ -148,6 +148,30 @@ def domain(value: object) -> str:
     return name
 
 
+def endpoint(value: object) -> str:
+    """Check the URL of an object store: scheme, host, perhaps a port."""
+    text = _text(value).rstrip("/")
+    if not re.fullmatch(r"https?://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?", text, re.ASCII):
+        raise ValueError("must be a URL such as https://s3.eu-west-1.amazonaws.com or http://10.0.0.7:8333")
+    return text
+
+
+def region(value: object) -> str:
+    """Check the name of a region: it stands in every signature."""
+    text = _text(value)
+    if not re.fullmatch(r"[\w-]{1,64}", text, re.ASCII):
+        raise ValueError("must be the name of a region, such as eu-west-1")
+    return text
+
+
+def bucket_prefix(value: object) -> str:
+    """Check the beginning of bucket names; a name behind it must still be one."""
+    text = _text(value)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,39}", text, re.ASCII):
+        raise ValueError("must have at most 40 lower-case letters, digits, dots and hyphens")
+    return text
+
+
 def origins(value: object) -> tuple[str, ...]:
     """Make a list, or text with commas or spaces between, into origins of web pages, or patterns of them."""
     each = value if isinstance(value, list | tuple) else _text(value).replace(",", " ").split()

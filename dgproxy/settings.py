@@ -95,11 +95,19 @@ class Settings(BaseModel):
     #: A file for a line about every write and every denial.
     audit_log: Annotated[Path, BeforeValidator(values.file)] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    s3_endpoint: Annotated[str, Field(min_length=1)] | None = None
-    s3_region: Annotated[str, Field(min_length=1)] | None = None
-    s3_force_path_style: bool | None = None
+    #: The object store that everything is in; None is the data directory.
+    s3_endpoint: Annotated[str, BeforeValidator(values.endpoint)] | None = None
+    s3_region: Annotated[str, BeforeValidator(values.region)] = "us-east-1"
+    #: Buckets in the path of the store's URLs; false: in the host name.
+    s3_force_path_style: Annotated[bool, BeforeValidator(values.boolean)] = True
+    #: What the names of all buckets begin with in the store.
+    s3_bucket_prefix: Annotated[str, BeforeValidator(values.bucket_prefix)] | None = None
+    #: No other host writes there: what nobody needs goes at once.
+    s3_only_writer: Annotated[bool, BeforeValidator(values.boolean)] = False
+    #: For the store; without them those of the AWS tools' usual places.
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None
 
     @property
     def signed(self) -> bool:

@@ -225,6 +225,8 @@ def test_any_values(options: dict[str, object]) -> None:
     wrong = {name for name in options if any(line.startswith(name) for line in found)}
     for pair in ({"access_key_id", "secret_access_key"}, {"tls_cert", "tls_key"}):
         wrong |= pair if wrong & pair else set()
+    if "s3_endpoint" in wrong:
+        wrong |= {name for name in options if name.startswith(("s3_", "aws_"))}
     config.load({name: options[name] for name in options.keys() - wrong}, environment={})
 
 
@@ -489,12 +491,41 @@ def test_everything_at_once(tmp_path: Path) -> None:
     assert len(found) == 8
 
 
-# -- the S3 backend of a later version ---------------------------------------------------------------------
+# -- an object store ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["s3_endpoint", "s3_region", "s3_force_path_style"])
-def test_no_s3_backend_yet(name: str) -> None:
-    assert "not part of this version; remove the setting" in problem({PREFIX + name.upper(): "true"})
+def test_an_object_store() -> None:
+    environment = {
+        f"{PREFIX}S3_ENDPOINT": "https://s3.eu-west-1.amazonaws.com/",
+        f"{PREFIX}S3_REGION": "eu-west-1",
+        f"{PREFIX}S3_FORCE_PATH_STYLE": "false",
+        f"{PREFIX}S3_BUCKET_PREFIX": "acme-",
+        "AWS_ACCESS_KEY_ID": "AKIA1",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+    }
+    settings = config.load(environment=environment).settings
+    assert settings.s3_endpoint == "https://s3.eu-west-1.amazonaws.com"
+    assert (settings.s3_region, settings.s3_force_path_style) == ("eu-west-1", False)
+    assert settings.aws_secret_access_key is not None
+    assert settings.aws_secret_access_key.get_secret_value() == SECRET
+    assert not settings.signed
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("s3_endpoint", "s3.amazonaws.com"), ("s3_endpoint", "http://host/path"), ("s3_region", "eu west"),
+     ("s3_bucket_prefix", "UPPER"), ("s3_only_writer", "maybe")],
+)  # fmt: skip
+def test_wrong_ways_to_an_object_store(name: str, value: str) -> None:
+    environment = {f"{PREFIX}S3_ENDPOINT": "http://127.0.0.1:8333"} | {PREFIX + name.upper(): value}
+    assert problem(environment).startswith(f"{name} = ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("s3_region", "eu-west-1"), ("s3_bucket_prefix", "a"), ("s3_only_writer", "true")]
+)
+def test_nothing_about_an_object_store_without_one(name: str, value: str) -> None:
+    assert "s3_endpoint is not" in problem({PREFIX + name.upper(): value})
 
 
 def test_aws_credentials_of_other_tools_do_not_matter(tmp_path: Path) -> None:
@@ -502,4 +533,4 @@ def test_aws_credentials_of_other_tools_do_not_matter(tmp_path: Path) -> None:
     settings = config.load(environment={"AWS_ACCESS_KEY_ID": "AKIA1", "AWS_SECRET_ACCESS_KEY": ""}).settings
     assert not settings.signed
     (tmp_path / "settings.toml").write_text(f'aws_secret_access_key = "{SECRET}"')
-    assert "S3 backend" in problem(file=tmp_path / "settings.toml")
+    assert "s3_endpoint is not" in problem(file=tmp_path / "settings.toml")

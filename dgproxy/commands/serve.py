@@ -14,7 +14,7 @@ import click
 from dgproxy import config, logs, supervisor
 from dgproxy.config import ConfigError, Configuration, StartError
 from dgproxy.listen import Ports
-from dgproxy.settings import ui_directory
+from dgproxy.settings import Settings, ui_directory
 from dgproxy.storage.errors import StorageError
 from dgproxy.version import __version__
 
@@ -61,7 +61,7 @@ def _report(configuration: Configuration, ports: Ports) -> None:
     facts = {
         "S3": ports.s3_url,
         "UI": ports.ui_url if has_ui else "not built (make ui)",
-        "backend": f"filesystem, {settings.data_dir.absolute()}",
+        "backend": _backend(settings),
         "bucket": settings.default_bucket,
         "auth": "signed requests only" if settings.signed else "open: no credentials are configured",
         "durability": settings.durability,
@@ -79,6 +79,13 @@ def _report(configuration: Configuration, ports: Ports) -> None:
             bold=True,
         )
         _log.warning("open to the network without credentials", listen_addr=str(settings.listen_addr))
+
+
+def _backend(settings: Settings) -> str:
+    if settings.s3_endpoint is None:
+        return f"filesystem, {settings.data_dir.absolute()}"
+    buckets = f", buckets {settings.s3_bucket_prefix}*" if settings.s3_bucket_prefix else ""
+    return f"S3, {settings.s3_endpoint}{buckets}"
 
 
 def _fail(code: int, *lines: str) -> NoReturn:

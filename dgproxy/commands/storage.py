@@ -146,7 +146,7 @@ async def _work(settings: Settings, work: Work) -> int:
 
 def _require_storage(settings: Settings) -> None:
     """Opening makes what is not there; who wants to look at something has mistyped its place."""
-    if not (settings.data_dir / "format").exists():
+    if settings.s3_endpoint is None and not (settings.data_dir / "format").exists():
         raise ConfigError([f"data_dir = {settings.data_dir}: there is no data directory"])
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """References in use: mapped once per process, indexed once, kept within a memory limit.
 
-One that is stored as it is gets mapped from the backend, a compressed one from the cache directory, where its
-bytes are made once for all processes.
+One that is stored as it is gets mapped from the backend, a compressed one, or one in an object store, from
+the cache directory, where its bytes are made once for all processes.
 
 Promises: what a lease yields stays valid for its block; an index to encode against is only ever built over
 bytes whose SHA-256 was checked while building it, so nothing is encoded against damage; two requests that
@@ -126,7 +126,7 @@ class References:
 
         Who holds a lease keeps the old bytes.
         """
-        if reference.codec == "raw":
+        if self._is_a_file(reference):
             return False
         entry = self._entries.pop((bucket, reference.id), None)
         if entry is not None:
@@ -170,11 +170,15 @@ class References:
             return entry.mapping
 
     async def _map(self, bucket: str, reference: Reference) -> MappedBlob:
-        if reference.codec == "raw":
+        if self._is_a_file(reference):
             return await self._backend.map_blob(bucket, reference.blob, reference.length)
         name = f"{bucket}/{reference.blob}"
         fill = self._unpacker.fill(bucket, reference)
         return await self._cache.map(name, reference.length, reference.sha256, fill)
+
+    def _is_a_file(self, reference: Reference) -> bool:
+        """Whether the blob itself can be mapped; anything else comes by way of the cache."""
+        return reference.codec == "raw" and self._backend.capabilities.maps_blobs
 
     def _trim(self) -> None:
         """Drop idle entries: the removed, then the least recently used beyond the limits."""

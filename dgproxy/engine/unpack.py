@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compressed references on their way into the cache directory, where they can be mapped.
+"""References on their way into the cache directory, where they can be mapped.
 
-A reference with codec `zstd` is a run of frames of one window each. They are opened one by one on the worker
-threads, in memory of three windows, however small a frame is and however large what it claims. Whether the
-bytes are the right ones is checked by the cache, against the reference's SHA-256.
+One with codec `raw` gets there as it is, from a backend whose blobs are not files. One with codec `zstd` is a
+run of frames of one window each. They are opened one by one on the worker threads, in memory of three
+windows, however small a frame is and however large what it claims. Whether the bytes are the right ones is
+checked by the cache, against the reference's SHA-256.
 """
 
 import asyncio
@@ -36,6 +37,11 @@ class Unpacker:
     def fill(self, bucket: str, reference: Reference) -> Fill:
         """Appends the bytes of `reference`. Raises RecordNotFound, Damaged and the storage layer's errors."""
 
+        async def fetch(append: Append) -> None:
+            async with self._turn, self._backend.open_blob(bucket, reference.blob) as blob:
+                for start in range(0, blob.size, WINDOW):
+                    await append(await blob.read(start, min(WINDOW, blob.size - start)))
+
         async def fill(append: Append) -> None:
             async with self._turn, self._backend.open_blob(bucket, reference.blob) as blob:
                 rest, done = memoryview(b""), 0
@@ -47,7 +53,7 @@ class Unpacker:
                     rest = rest[used:]
                     await append(window)
 
-        return fill
+        return fetch if reference.codec == "raw" else fill
 
 
 def _first(data: memoryview, blob: str) -> tuple[bytes, int]:

@@ -26,7 +26,7 @@ import structlog
 
 from dgproxy.storage.backend import Buffer, Busy, Damaged, OutOfSpace
 from dgproxy.storage.cache_files import CachedFile, CacheFiles, Filling
-from dgproxy.storage.filesystem.locks import Kind, Lock
+from dgproxy.storage.filesystem.locks import Kind, Lock, LockFile
 from dgproxy.storage.filesystem.threads import IOThreads
 from dgproxy.storage.filesystem.waiting import Attempt
 
@@ -72,6 +72,11 @@ class FileCache:
         files = CacheFiles(directory, limit)
         files.create()
         return cls(files)
+
+    @property
+    def locks(self) -> LockFile:
+        """A file of locks for the processes that share the directory; those for named things are free."""
+        return self._files.locks
 
     async def aclose(self) -> None:
         """Give up what is being fetched; what is mapped stays mapped."""

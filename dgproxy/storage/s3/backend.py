@@ -21,7 +21,7 @@ from dgproxy.storage.s3.buckets import Buckets
 from dgproxy.storage.s3.client import Client, Store, connected
 from dgproxy.storage.s3.listing import Lister
 from dgproxy.storage.s3.outlast import outlast
-from dgproxy.storage.s3.probe import probe
+from dgproxy.storage.s3.probe import enforces_conditions, shows_empty_directories
 from dgproxy.storage.s3.reading import OpenBlob, Streams
 from dgproxy.storage.s3.records import Records
 from dgproxy.storage.s3.together import together
@@ -57,11 +57,13 @@ class S3Backend:
         await self._threads.close()
 
     async def probe(self, bucket: str) -> None:
-        """Find out, in an existing bucket, whether the store keeps what `capabilities` promise.
+        """Find out, in an existing bucket, if the store keeps what `capabilities` promise, and how it lists.
 
         Raises StorageError when it does not, and why it can't be found out.
         """
-        await probe(self._client, self._buckets.name(bucket))
+        name = self._buckets.name(bucket)
+        await enforces_conditions(self._client, name)
+        self._lister.shows_empty = await shows_empty_directories(self._client, name)
 
     # -- buckets -------------------------------------------------------------------------------------------
 

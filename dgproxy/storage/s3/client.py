@@ -44,6 +44,7 @@ class Store:
     path_style: bool = True
     access_key_id: str | None = None
     secret_access_key: str | None = None
+    session_token: str | None = None
     #: Before the names of all buckets.
     bucket_prefix: str = ""
 
@@ -107,6 +108,7 @@ async def connected(store: Store) -> AsyncIterator[Client]:
     session = aioboto3.Session(
         aws_access_key_id=store.access_key_id,
         aws_secret_access_key=store.secret_access_key,
+        aws_session_token=store.session_token,
         region_name=store.region,
     )
     config = AioConfig(

@@ -12,9 +12,13 @@ from dgproxy.storage.backend import CommonPrefix, Listed, Listing
 from dgproxy.storage.s3 import keymap
 from dgproxy.storage.s3.buckets import Buckets
 from dgproxy.storage.s3.client import Client
+from dgproxy.storage.s3.together import together
 
 #: What a store lists at most at once (S3 API reference, ListObjectsV2).
 _PAGE: Final = 1000
+
+#: Common prefixes looked into at once, on stores that show empty ones.
+_LOOKS: Final = 16
 
 Item = Listed | CommonPrefix
 
@@ -32,6 +36,8 @@ class Lister:
     def __init__(self, client: Client, buckets: Buckets) -> None:
         self._client = client
         self._buckets = buckets
+        #: Whether this store shows common prefixes under which there is nothing any more.
+        self.shows_empty = False
 
     async def list_records(self, bucket: str, prefix: str, delimiter: str, after: str, limit: int) -> Listing:
         """See the contract."""
@@ -102,15 +108,27 @@ class Lister:
         found: dict[str, Item] = {}
         for each in answer.get("Contents", ()):
             found[each["Key"]] = Listed(keymap.decode(each["Key"]), each["ETag"], each["Size"])
-        for each in answer.get("CommonPrefixes", ()):
-            found[each["Prefix"]] = CommonPrefix(keymap.decode_directory(each["Prefix"]))
+        groups = [each["Prefix"] for each in answer.get("CommonPrefixes", ())]
+        found |= {group: CommonPrefix(keymap.decode_directory(group)) for group in groups}
         texts = sorted(found)
         ours = [text for text in texts if not (wanted.beyond and text.startswith(wanted.beyond))]
-        items = [found[text] for text in ours]
+        empty = await self._empty(bucket, groups) if self.shows_empty else ()
+        items = [found[text] for text in ours if text not in empty]
         if not answer["IsTruncated"] or not texts or len(ours) < len(texts):
             return _Page(items, None)
         last = texts[-1]
         return _Page(items, f"{last[:-1]}0" if last.endswith("/") else last)  # "0" is what follows "/"
+
+    async def _empty(self, bucket: str, groups: list[str]) -> set[str]:
+        """Those of the encoded common prefixes that nothing is under."""
+
+        async def full(group: str) -> bool:
+            name = self._buckets.name(bucket)
+            page = await self._client.call("list_objects_v2", Bucket=name, Prefix=group, MaxKeys=1)
+            return bool(page.get("Contents"))
+
+        there = await together(full, groups, _LOOKS)
+        return {group for group, is_there in zip(groups, there, strict=True) if not is_there}
 
 
 def _rolled(key: str, prefix: str, delimiter: str) -> str | None:
