@@ -26,7 +26,7 @@ from dgproxy.http.exchange import Exchange
 from dgproxy.http.pace import LENIENT, Pace
 from dgproxy.http.router import HANDLERS
 from dgproxy.logs import get_logger
-from dgproxy.s3 import acl, claim, routing, target, uri
+from dgproxy.s3 import acl, hoisting, routing, target, uri
 from dgproxy.s3.bucket_cors import Rule
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.grants import EVERYTHING, Grant
@@ -152,7 +152,7 @@ async def _carry_out(site: _Site, exchange: Exchange) -> web.StreamResponse:
         authentication = access.authenticate(site.credentials, request, site.domain)
         grant = exchange.signed_by(site.credentials[authentication.access_key])
     query = uri.first_values(uri.query_pairs(target.split(request.raw_path)[1]))
-    exchange.headers = claim.with_hoisted(exchange.headers, query)
+    exchange.headers = hoisting.with_hoisted(exchange.headers, query)
     try:
         asked = routing.parse(request.method, request.raw_path, exchange.headers, domain=site.domain)
         exchange.asked, exchange.operation = asked, asked.operation.value

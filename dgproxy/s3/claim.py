@@ -18,30 +18,27 @@ from dgproxy.s3.errors import S3Error
 
 __all__ = [
     "ALGORITHM",
+    "QUERY_PARAMETERS",
     "Claim",
     "Credential",
     "has_credentials",
-    "hoisted_headers",
+    "is_presigned",
+    "is_presigned_v2",
     "read_claim",
     "read_credential",
-    "with_hoisted",
 ]
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _MAX_EXPIRES: Final = 7 * 24 * 3600
 
 _HEADER_FIELDS: Final = ("Credential", "SignedHeaders", "Signature")
-_QUERY_PARAMETERS: Final = (
+QUERY_PARAMETERS: Final = (
     "X-Amz-Algorithm",
     "X-Amz-Credential",
     "X-Amz-Signature",
     "X-Amz-Date",
     "X-Amz-SignedHeaders",
     "X-Amz-Expires",
-)
-_NOT_HOISTED: Final = (
-    *(name.lower() for name in _QUERY_PARAMETERS),
-    *("x-amz-content-sha256", "x-amz-security-token", "x-amz-checksum-", "x-amz-sdk-"),
 )
 
 
@@ -80,36 +77,7 @@ class Claim:
 
 def has_credentials(headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
     """Say whether the request claims to be signed, by an Authorization header or as a presigned URL."""
-    return bool(headers.get("authorization")) or _presigned(query) or _presigned_v2(query)
-
-
-def hoisted_headers(query: Mapping[str, str]) -> dict[str, str]:
-    """Give the headers that a presigned URL carries as parameters; names in lower case.
-
-    Not the checksums: SDKs that presign without a body put the empty body's there, and S3 ignores it.
-    """
-    if not (_presigned(query) or _presigned_v2(query)):
-        return {}
-    content = ("content-type", "content-md5") if _presigned_v2(query) else ()
-    return {
-        name.lower(): value
-        for name, value in query.items()
-        if (name.lower().startswith("x-amz-") and not name.lower().startswith(_NOT_HOISTED))
-        or name.lower() in content
-    }
-
-
-def with_hoisted(headers: Mapping[str, str], query: Mapping[str, str]) -> dict[str, str]:
-    """Give the headers of a request and those that its presigned URL carries; names in lower case.
-
-    Raises S3Error InvalidRequest where both have an x-amz- header and disagree: both are signed. ("Signature
-    Calculations: Using Query Parameters", Amazon S3 API Reference.)
-    """
-    hoisted = hoisted_headers(query)
-    for name, value in hoisted.items():
-        if name.startswith("x-amz-") and headers.get(name, value) != value:
-            raise S3Error("InvalidRequest", f"Conflicting values of {name} in a header and the query string.")
-    return {**hoisted, **headers}
+    return bool(headers.get("authorization")) or is_presigned(query) or is_presigned_v2(query)
 
 
 def read_claim(headers: Mapping[str, str], query: Mapping[str, str]) -> Claim:
@@ -120,7 +88,7 @@ def read_claim(headers: Mapping[str, str], query: Mapping[str, str]) -> Claim:
     InvalidRequest, InvalidToken.
     """
     authorization = headers.get("authorization") or None  # an empty one claims nothing
-    if authorization is not None and _presigned(query):
+    if authorization is not None and is_presigned(query):
         raise S3Error(
             "InvalidArgument",
             "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query "
@@ -131,18 +99,20 @@ def read_claim(headers: Mapping[str, str], query: Mapping[str, str]) -> Claim:
         raise S3Error("InvalidToken", "This server has no temporary credentials; send no security token.")
     if authorization is not None:
         return _header_claim(authorization, headers)
-    if _presigned(query):
+    if is_presigned(query):
         return _query_claim(query, headers)
-    if _presigned_v2(query):
+    if is_presigned_v2(query):
         raise _version_2_refused()
     raise S3Error("AccessDenied")
 
 
-def _presigned(query: Mapping[str, str]) -> bool:
-    return any(name in query for name in _QUERY_PARAMETERS)
+def is_presigned(query: Mapping[str, str]) -> bool:
+    """Say whether a URL has anything of a version 4 signature."""
+    return any(name in query for name in QUERY_PARAMETERS)
 
 
-def _presigned_v2(query: Mapping[str, str]) -> bool:
+def is_presigned_v2(query: Mapping[str, str]) -> bool:
+    """Say whether a URL is signed with version 2."""
     return "AWSAccessKeyId" in query and "Signature" in query
 
 
@@ -194,7 +164,7 @@ def _header_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
 
 
 def _query_claim(query: Mapping[str, str], headers: Mapping[str, str]) -> Claim:
-    if not all(query.get(name) for name in _QUERY_PARAMETERS):
+    if not all(query.get(name) for name in QUERY_PARAMETERS):
         raise _query_malformed(
             "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
             "X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."

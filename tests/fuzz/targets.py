@@ -17,12 +17,12 @@ from dgproxy.s3 import (
     attributes,
     bucket_cors,
     checksums,
-    claim,
     conditions,
     cors,
     dates,
     form_policy,
     grants,
+    hoisting,
     integrity,
     listing,
     metadata,
@@ -85,7 +85,7 @@ def authenticate(data: bytes) -> None:
     with suppress(S3Error):
         path, query = target.split(line)
         found = uri.first_values(uri.query_pairs(query))
-        hoisted = claim.hoisted_headers(found)
+        hoisted = hoisting.hoisted_headers(found)
         assert all(name == name.lower() for name in hoisted)
         for known in (SECRET, None):
             for verify in (sigv4.authenticate, sigv2.authenticate):

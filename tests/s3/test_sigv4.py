@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgproxy.s3 import signing, uri
-from dgproxy.s3.claim import has_credentials, hoisted_headers, with_hoisted
+from dgproxy.s3.claim import has_credentials
 from dgproxy.s3.errors import S3Error
+from dgproxy.s3.hoisting import hoisted_headers, with_hoisted
 from dgproxy.s3.sigv4 import Authentication, authenticate
 
 ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
