@@ -55,7 +55,7 @@ def authenticate(
     if (
         credentials.signature_v2
         and "Authorization" not in request.headers
-        and sigv2.is_presigned(uri.first_values(uri.query_pairs(query)))
+        and claim.is_presigned_v2(uri.first_values(uri.query_pairs(query)))
     ):
         return sigv2.authenticate(
             request.method,

@@ -19,7 +19,7 @@ from dgproxy.s3 import payload, uri
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.sigv4 import Authentication, missing_field
 
-__all__ = ["authenticate", "authenticate_form", "is_presigned", "is_signed_form"]
+__all__ = ["authenticate", "authenticate_form", "is_signed_form"]
 
 #: Query parameters that are part of the signed resource; the others are not signed.
 _SIGNED_PARAMETERS: Final = frozenset(
@@ -48,11 +48,6 @@ _SIGNED_PARAMETERS: Final = frozenset(
 )
 
 
-def is_presigned(query: Mapping[str, str]) -> bool:
-    """Say whether a request is a URL presigned with version 2."""
-    return "AWSAccessKeyId" in query and "Signature" in query
-
-
 def authenticate(
     method: str,
     raw_path: str,
@@ -63,7 +58,7 @@ def authenticate(
     now: datetime,
     host_bucket: str = "",
 ) -> Authentication:
-    """Verify the signature of a URL for which `is_presigned` holds; arguments as for `sigv4.authenticate`.
+    """Verify the signature of a URL (`claim.is_presigned_v2`); arguments as for `sigv4.authenticate`.
 
     `host_bucket` is the bucket that a virtual-hosted style Host names. The result has no scope and signs no
     chunks.

@@ -17,6 +17,7 @@ from dgproxy.s3 import (
     attributes,
     bucket_cors,
     checksums,
+    claim,
     conditions,
     cors,
     dates,
@@ -89,7 +90,7 @@ def authenticate(data: bytes) -> None:
         assert all(name == name.lower() for name in hoisted)
         for known in (SECRET, None):
             for verify in (sigv4.authenticate, sigv2.authenticate):
-                if verify is sigv2.authenticate and not sigv2.is_presigned(found):
+                if verify is sigv2.authenticate and not claim.is_presigned_v2(found):
                     continue
                 try:
                     signed = verify(method, path, query, headers, secret_of=lambda _, s=known: s, now=_NOW)
