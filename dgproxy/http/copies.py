@@ -29,10 +29,7 @@ async def copy_object(call: Call) -> web.StreamResponse:
     if onto_itself and algorithm is None:
         manifest = await _onto_itself(call, chosen)
     else:
-        origin = copy.Source(source.bucket, source.key, lambda original: _in_one_go(call, original))
-        allow = call.write_condition()
-        body = _with_checksum(call, algorithm)
-        manifest = await copy.copy_object(call.engine, origin, call.bucket, call.key, chosen, allow, body)
+        manifest = await _elsewhere(call, source, chosen, algorithm)
     checksum = answers.stored_checksum(manifest.checksums)
     document = xml.render_copy_object(manifest.etag, manifest.created, checksum=checksum)
     return answers.xml(document, {"x-amz-storage-type": manifest.storage})
@@ -126,6 +123,14 @@ def _refuse_no_change(call: Call) -> None:
             "This copy request is illegal because it is trying to copy an object to itself without changing "
             "the object's metadata, storage class, website redirect location or encryption attributes.",
         )
+
+
+async def _elsewhere(
+    call: Call, source: CopySource, chosen: Callable[[Manifest], Attributes], algorithm: Algorithm | None
+) -> Manifest:
+    origin = copy.Source(source.bucket, source.key, lambda original: _in_one_go(call, original))
+    allow, body = call.write_condition(), _with_checksum(call, algorithm)
+    return await copy.copy_object(call.engine, origin, call.bucket, call.key, chosen, allow, body)
 
 
 async def _onto_itself(call: Call, chosen: Callable[[Manifest], Attributes]) -> Manifest:
