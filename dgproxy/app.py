@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from dgproxy import tls
 from dgproxy.codec.forms import Form
 from dgproxy.config import Settings, ui_directory
-from dgproxy.engine import context
+from dgproxy.engine import bookkeeping, context
 from dgproxy.engine.buckets import ensure_bucket
 from dgproxy.engine.policy import Policy
 from dgproxy.http import audit, measures, protocol, status
@@ -81,7 +81,11 @@ async def serve(
     """Be one worker process: serve both ports from `ready` until `stop`, then let requests finish."""
     _allow_open_files()
     _use_one_arena()
-    async with audit.opened(settings.audit_log) as log, engine_of(settings) as engine:
+    async with (
+        audit.opened(settings.audit_log) as log,
+        engine_of(settings) as engine,
+        bookkeeping.kept(engine),
+    ):
         await ensure_bucket(engine, settings.default_bucket)
         answer = answerer(
             engine,

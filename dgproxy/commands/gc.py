@@ -13,7 +13,7 @@ import msgspec
 
 from dgproxy.commands import storage
 from dgproxy.commands.storage import Progress, Said, size
-from dgproxy.engine import inventory, keys
+from dgproxy.engine import inventory, keys, statistics
 from dgproxy.engine.context import Engine
 from dgproxy.engine.gc import Finding, Options, collect, collect_staged
 from dgproxy.engine.gc_uploads import collect_uploads
@@ -114,6 +114,8 @@ async def _gc(engine: Engine, place: str, options: Options, pace: Pace, *, as_js
         with storage.progress(bucket, total) as report.progress:
             await collect_uploads(engine, bucket, chosen, report, pace=pace)
             await collect(engine, bucket, chosen, report, pace=pace, watch=report.progress.advance)
+    for bucket, space in await statistics.flush(engine):
+        await statistics.recount(engine, bucket, space, pace)
     if not place:
         await collect_staged(engine, options, report)
     summary = report.summary

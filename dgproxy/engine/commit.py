@@ -7,13 +7,16 @@ after the new one is durable (law 5). A failure while removing is logged and lea
 the object is committed.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 import structlog
 
 from dgproxy.engine import deltaspace, hints, keys, record
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import Contended, EngineError, ObjectDamaged, ObjectNotFound
+from dgproxy.engine.ledger import NOTHING, Numbers
 from dgproxy.engine.manifest import Manifest
 from dgproxy.storage.backend import (
     ABSENT,
@@ -62,7 +65,7 @@ async def check(engine: Engine, bucket: str, key: str, allow: Allow) -> None:
     if allow is anything:
         await engine.backend.head_bucket(bucket)
     else:
-        allow((await _current(engine, bucket, key, allow))[0])
+        allow((await _current(engine, bucket, key, allow)).manifest)
 
 
 async def commit(engine: Engine, bucket: str, manifest: Manifest, allow: Allow = anything) -> None:
@@ -93,6 +96,7 @@ async def _undo_in_another_bucket(engine: Engine, bucket: str, manifest: Manifes
         if parse(stored, bucket, manifest.key).generation != manifest.generation:
             return  # replaced since, and its blobs discarded
         await engine.backend.remove_record(bucket, keys.manifest(manifest.key), expect=stored.version)
+        engine.ledger.doubt(bucket, keys.space_of(manifest.key))
         raise BucketNotFound(f"{bucket} was deleted and made anew during the write") from error
 
 
@@ -143,14 +147,20 @@ async def swap(
 
     `successor` may raise to refuse, and is asked again when another writer was faster.
     """
+    place, space = keys.manifest(key), keys.space_of(key)
+    await engine.ledger.open(bucket)
     for _ in range(_TRIES):
-        old, version = await _current(engine, bucket, key, allow)
+        current = await _current(engine, bucket, key, allow)
+        old = current.manifest
         allow(old)
         new = successor(old)
+        data, began = record.encode(new), engine.now()
         try:
-            await engine.backend.write_record(bucket, keys.manifest(key), record.encode(new), expect=version)
+            with engine.ledger.unless_certain(bucket, space):
+                await engine.backend.write_record(bucket, place, data, expect=current.version)
         except VersionConflict:
             continue
+        engine.ledger.changed(bucket, space, began, Numbers(1, new.size, len(data)) - current.numbers)
         if old is not None:
             await discard(engine, bucket, [old], kept=new)
         return new
@@ -162,16 +172,20 @@ async def remove(engine: Engine, bucket: str, key: str, allow: Allow = anything)
 
     Returns what was removed, None when there was nothing (or nothing readable).
     """
+    place, space = keys.manifest(key), keys.space_of(key)
+    await engine.ledger.open(bucket)
     for _ in range(_TRIES):
-        old, version = await _current(engine, bucket, key, allow)
-        allow(old)
-        if version == ABSENT:
+        current, began = await _current(engine, bucket, key, allow), engine.now()
+        allow(current.manifest)
+        if current.version == ABSENT:
             return None
         try:
-            await engine.backend.remove_record(bucket, keys.manifest(key), expect=version)
+            with engine.ledger.unless_certain(bucket, space):
+                await engine.backend.remove_record(bucket, place, expect=current.version)
         except (VersionConflict, RecordNotFound):
             continue
-        return old
+        engine.ledger.changed(bucket, space, began, NOTHING - current.numbers)
+        return current.manifest
     raise Contended(f"{bucket}/{key}: other writers kept replacing it; try again")
 
 
@@ -188,42 +202,79 @@ async def discard(
         needed = kept.own_blobs() | kept.shared_blobs()
         own -= needed
         shared -= needed
+    sizes = {extent.blob: extent.stored for manifest in gone for extent in manifest.extents}
+    counted = {blob: size for blob, size in sizes.items() if blob in own}
     own |= await hints.naming(engine.backend, bucket, gone, kept)
-    await discard_blobs(engine, bucket, own, keys.by_space(shared))
+    await discard_blobs(engine, bucket, own, keys.by_space(shared), counted)
 
 
 async def discard_blobs(
-    engine: Engine, bucket: str, blobs: Iterable[str], shared: Mapping[str, Iterable[str]]
+    engine: Engine,
+    bucket: str,
+    blobs: Iterable[str],
+    shared: Mapping[str, Iterable[str]],
+    counted: Mapping[str, int] | None = None,
 ) -> None:
     """Remove blobs no record points to, then those of the `shared` (by deltaspace) that are idle now.
 
-    A failure is logged, never raised: what was done stays done, and garbage stays behind.
+    `counted` are the sizes of those blobs that are in the statistics. A failure is logged, never raised: what
+    was done stays done, and garbage stays behind.
     """
-    unused = sorted(blobs)
+    unused, counted = sorted(blobs), counted or {}
     try:
-        if unused:
-            await engine.backend.remove_blobs(bucket, unused)
-        for space, candidates in shared.items():
-            await deltaspace.reclaim(engine.backend, bucket, space, candidates)
+        with ExitStack() as stack:
+            for space in {*shared, *map(keys.space_of_blob, counted)}:
+                stack.enter_context(engine.ledger.unless_certain(bucket, space))
+            await _discard_blobs(engine, bucket, unused, shared, counted)
     except BucketNotFound:
         return  # deleted with everything in it
     except (StorageError, EngineError) as error:
         _log.error("blobs left behind", bucket=bucket, blobs=unused, error=str(error))
 
 
-async def _current(engine: Engine, bucket: str, key: str, allow: Allow) -> tuple[Manifest | None, str]:
-    """The manifest to be replaced and its version.
+async def _discard_blobs(
+    engine: Engine,
+    bucket: str,
+    unused: Sequence[str],
+    shared: Mapping[str, Iterable[str]],
+    counted: Mapping[str, int],
+) -> None:
+    if unused:
+        began = engine.now()
+        await engine.backend.remove_blobs(bucket, unused)
+        for blob, size in counted.items():
+            engine.ledger.changed(bucket, keys.space_of_blob(blob), began, Numbers(blobs=-size))
+    for space, candidates in shared.items():
+        began = engine.now()
+        freed = await deltaspace.reclaim(engine.backend, bucket, space, candidates)
+        if freed:
+            engine.ledger.changed(bucket, space, began, Numbers(blobs=-freed))
+
+
+@dataclass(frozen=True, slots=True)
+class _Current:
+    """What stands under a key: the manifest if it can be read, its version, and what the statistics have."""
+
+    manifest: Manifest | None = None
+    version: str = ABSENT
+    numbers: Numbers = NOTHING
+
+
+async def _current(engine: Engine, bucket: str, key: str, allow: Allow) -> _Current:
+    """The manifest to be replaced.
 
     A damaged one reads as None where `allow` is unconditional: then what replaces it does not depend on it.
     """
     try:
         stored = await engine.backend.read_record(bucket, keys.manifest(key))
     except RecordNotFound:
-        return None, ABSENT
+        return _Current()
     try:
-        return parse(stored, bucket, key), stored.version
+        manifest = parse(stored, bucket, key)
+        return _Current(manifest, stored.version, Numbers(1, manifest.size, len(stored.data)))
     except ObjectDamaged as error:
         if allow is not anything:
             raise
         _log.error("damaged manifest replaced; its blobs stay", bucket=bucket, key=key, error=str(error))
-        return None, stored.version
+        engine.ledger.doubt(bucket, keys.space_of(key))
+        return _Current(None, stored.version, Numbers(1, 0, len(stored.data)))

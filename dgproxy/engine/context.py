@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from dgproxy.codec.workers import Workers
 from dgproxy.engine.budget import Budget
 from dgproxy.engine.ids import new_id
+from dgproxy.engine.ledger import Ledger
 from dgproxy.engine.policy import Policy
 from dgproxy.engine.references import References
 from dgproxy.engine.summaries import Summaries
@@ -36,6 +37,7 @@ class Engine:
     budget: Budget
     policy: Policy
     now: Callable[[], int]
+    ledger: Ledger
 
     def new_id(self) -> str:
         """A ULID for this moment."""
@@ -58,6 +60,15 @@ async def running(
     async with Workers(threads) as workers:
         references = References(backend, workers, cache, index_memory, largest_index)
         try:
-            yield Engine(backend, workers, references, Summaries(), Budget(transfer_memory), policy, now)
+            yield Engine(
+                backend,
+                workers,
+                references,
+                Summaries(),
+                Budget(transfer_memory),
+                policy,
+                now,
+                Ledger(now),
+            )
         finally:
             references.close()

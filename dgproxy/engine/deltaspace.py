@@ -127,32 +127,39 @@ async def kept_by(backend: Backend, bucket: str, blob: str) -> set[str]:
     return {item.key for item in found} - {blob}
 
 
-async def reclaim(backend: Backend, bucket: str, space: str, blobs: Iterable[str]) -> None:
+async def reclaim(backend: Backend, bucket: str, space: str, blobs: Iterable[str]) -> int:
     """Remove those of the blobs that nothing needs any more, and those that were left for later.
 
     Called after whatever used them is gone, and by every writer when it ends. Where writers are at work in
     the deltaspace nothing is removed but noted: the last of them finds the note when it calls this itself.
+    Returns how many bytes were removed.
     """
     if not backend.capabilities.exclusive_locks:
-        return
+        return 0
     noted = {_blob(space, note) for note in (await _read(backend, bucket, space))[0].idle}
     idle = {blob for blob in {*blobs, *noted} if not await kept_by(backend, bucket, blob)}
     if not idle and not noted:
-        return
+        return 0
     # Reclaimers wait for each other: one that gave up because of another would leave behind what that one
     # has already passed.
     async with backend.lock(bucket, f"reclaim {space}"):
-        if not await _remove_idle(backend, bucket, space, idle | noted):
+        freed = await _remove_idle(backend, bucket, space, idle | noted)
+        if freed is None:
             await _change(backend, bucket, space, lambda state: _noting(state, idle))
             # The writers of a moment ago may have ended without having seen the note.
-            await _remove_idle(backend, bucket, space, idle | noted)
+            freed = await _remove_idle(backend, bucket, space, idle | noted)
+    return freed or 0
 
 
-async def _remove_idle(backend: Backend, bucket: str, space: str, blobs: Iterable[str]) -> bool:
-    """Remove those that are not needed and every note of the others; False when writers are at work."""
+async def _remove_idle(backend: Backend, bucket: str, space: str, blobs: Iterable[str]) -> int | None:
+    """Remove those that are not needed and every note of the others; None when writers are at work.
+
+    Returns the bytes of what was removed.
+    """
     async with backend.try_lock(bucket, _writers_lock(space)) as alone:
         if not alone:
-            return False
+            return None
+        freed = 0
         settled: set[str] = set()
         left = sorted(blobs)
         while left:
@@ -167,8 +174,9 @@ async def _remove_idle(backend: Backend, bucket: str, space: str, blobs: Iterabl
                 left.append(reference)  # this may have been its last delta
             found = await backend.list_blobs(bucket, keys.stem(blob), _SOME)
             await backend.remove_blobs(bucket, [item.key for item in found])
+            freed += sum(item.size for item in found)
         await _change(backend, bucket, space, lambda state: _settling(state, settled))
-    return True
+    return freed
 
 
 def _noting(state: _State, idle: Iterable[str]) -> _State:

@@ -65,6 +65,8 @@ async def store(
     except BaseException:
         await _take_back(engine, bucket, manifest)
         raise
+    if manifest.storage == "delta":
+        engine.ledger.uploaded(bucket, manifest.key, manifest.size, manifest.stored)
     return manifest
 
 

@@ -258,6 +258,8 @@ def keep_needed(garbage: Iterable[str], kept: Mapping[str, str], users: Sequence
 
 async def _remove(engine: Engine, bucket: str, garbage: list[_Suspect]) -> dict[str, str]:
     """Remove proven garbage, what needs something first; returns what is still there, and why."""
+    for space in {suspect.name.space for suspect in garbage}:
+        engine.ledger.doubt(bucket, space)  # a count since the garbage came has it, what was told has not
     for kinds in (("pin",), ("delta", "whole")):
         unused = [suspect.name.key for suspect in garbage if suspect.name.kind in kinds]
         for start in range(0, len(unused), _REMOVED_AT_ONCE):

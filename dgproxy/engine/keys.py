@@ -12,6 +12,8 @@ from collections.abc import Iterable
 OBJECTS = "objects/"
 UPLOADS = "uploads/"
 CONFIG = "config/"
+STATISTICS = "statistics/"
+LEDGERS = "ledgers/"
 _SPACES = "deltaspaces/"
 
 #: Long enough to recognise a file, short enough for any file system after ids and suffixes.
@@ -152,6 +154,21 @@ def by_space(blobs: Iterable[str]) -> dict[str, list[str]]:
     for blob in blobs:
         found.setdefault(space_of_blob(blob), []).append(blob)
     return found
+
+
+def statistics(space: str) -> str:
+    """The record of what a deltaspace holds. Its room is its own, so that all are found without the blobs."""
+    return f"{STATISTICS}{space}statistics.json"
+
+
+def space_of_statistics(place: str) -> str:
+    """The deltaspace such a record is about."""
+    return space_of(place.removeprefix(STATISTICS))
+
+
+def ledger(process: str) -> str:
+    """The record that says: a process has statistics of this bucket in memory."""
+    return f"{LEDGERS}{process}.json"
 
 
 def setting(name: str) -> str:

@@ -253,8 +253,8 @@ async def _discard_parts(
 ) -> None:
     """Remove the blobs of parts, except those `kept`, and `records`; nothing points to them any more."""
     references = {part.extent.reference.blob for part in parts if part.extent.reference is not None}
-    blobs = {part.extent.blob for part in parts} - kept
-    await discard_blobs(engine, bucket, {*records, *blobs}, keys.by_space(references))
+    sizes = {part.extent.blob: part.extent.stored for part in parts if part.extent.blob not in kept}
+    await discard_blobs(engine, bucket, {*records, *sizes}, keys.by_space(references), sizes)
 
 
 async def _read_all(engine: Engine, bucket: str, places: Sequence[str]) -> list[tuple[str, Record]]:

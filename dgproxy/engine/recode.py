@@ -256,10 +256,17 @@ async def _commit(
         return None
     except BaseException:
         if await may_be_current(engine, bucket, msgspec.structs.replace(before, **changes)):
-            writing.published.clear()
+            _keep(writing, extents)
         raise
-    writing.published.clear()
+    _keep(writing, extents)
     return after
+
+
+def _keep(writing: _Writing, extents: tuple[Extent, ...]) -> None:
+    """A manifest points to what was published, or may: leave it, and count it."""
+    writing.published.clear()
+    for extent in extents:
+        writing.engine.ledger.published(writing.bucket, extent.blob, extent.stored)
 
 
 def _readable(_current: Manifest | None) -> None:

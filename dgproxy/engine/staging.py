@@ -69,7 +69,7 @@ class Staging:
         self._asked = founds
         self._founds = False
         self._stack = AsyncExitStack()
-        self._published: set[str] = set()
+        self._published: dict[str, int] = {}
         self._length = 0
         self._windows: list[Window] = []
         #: About what the windows so far would take stored whole.
@@ -82,6 +82,7 @@ class Staging:
         self._blob_id = ""
 
     async def __aenter__(self) -> Self:
+        await self._engine.ledger.open(self._bucket)
         return self
 
     async def __aexit__(
@@ -203,6 +204,9 @@ class Staging:
 
     def keep(self) -> None:
         """A durable record points to what was published: leave it."""
+        for blob, size in self._published.items():
+            if size:
+                self._engine.ledger.published(self._bucket, blob, size)
         self._published.clear()
 
     async def _open(self, blob: str) -> None:
@@ -231,7 +235,7 @@ class Staging:
 
     async def _publish(self) -> None:
         # Noted first: if the call is cut off after the rename, the blob still has an owner here.
-        self._published.add(self._blob)
+        self._published[self._blob] = self._writer.size
         with timing.stage("store"):
             await self._writer.publish()
 
@@ -270,7 +274,7 @@ class Staging:
                 recoded = await self._engine.workers.run(self._recode, data, window, coding, index)
                 await self._append(recoded)
         await self._engine.backend.remove_blobs(self._bucket, [before])
-        self._published.discard(before)
+        del self._published[before]
 
     def _recode(self, data: bytes, window: Window, coding: Coding, index: SourceIndex | None) -> "_Encoded":
         """One window from the codec it was stored in to the one now in force."""

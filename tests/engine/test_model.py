@@ -20,7 +20,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from dgproxy.engine import statistics
 from dgproxy.engine.errors import ObjectNotFound, PartTooSmall, UploadNotFound
+from dgproxy.engine.keys import space_of
 from dgproxy.engine.manifest import WINDOW, Attributes
 from dgproxy.engine.multipart import PartRecord, parts_of
 from dgproxy.engine.policy import INLINE_LIMIT, MIN_PART
@@ -168,12 +170,28 @@ class Model(RuleBasedStateMachine):
 
     # -- the process ---------------------------------------------------------------------------------------
 
-    @rule()
-    def restart(self) -> None:
-        """Another process on the same storage: nothing it needs was in the first one's memory."""
+    @rule(clean=st.booleans())
+    def restart(self, clean: bool) -> None:
+        """Another process on the same storage: nothing it needs was in the first one's memory.
+
+        But what it had not told of the statistics: after an end that was not clean they are counted anew.
+        """
         backend = self.world.backend
+        if clean:
+            self.run(statistics.flush(self.world.engine))
         self.run(self.process.aclose())
         self.world = self.run(self.process.enter_async_context(world_over(backend)))
+        if not clean:
+            self.run(statistics.recount_all(self.world.engine, self.world.bucket))
+
+    @rule()
+    def count(self) -> None:
+        self.run(self.world.assert_counted())
+
+    @rule(key=keys)
+    def recount(self, key: str) -> None:
+        space = space_of(key)
+        assert self.run(statistics.recount(self.world.engine, self.world.bucket, space))
 
     @invariant()
     def nothing_is_leased(self) -> None:
@@ -193,11 +211,14 @@ class Model(RuleBasedStateMachine):
         for key in KEYS:
             await world.assert_object(key, self.objects.get(key))
         await world.assert_exact()
+        await world.assert_counted()
         for key in KEYS:
             await world.delete(key)
         for upload, (key, _) in self.uploads.items():
             await world.abort(key, upload)
+        await world.assert_counted()
         await world.assert_clean()
+        assert not await world.stored("statistics/")
 
 
 class FilesModel(Model):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dgproxy.engine import keys
+from dgproxy.engine import keys, statistics
 from dgproxy.engine.errors import ObjectNotFound
 from dgproxy.engine.get import open_object
 from dgproxy.engine.manifest import WINDOW, Manifest
@@ -215,9 +215,14 @@ async def test_two_processes(backend: Backend, seed: int) -> None:
         for key in await one.listed():
             assert await one.get(key) == await other.get(key)
         await one.assert_exact()
+        await statistics.flush(other.engine)
+        await one.assert_counted()
         names += [f"t/{key[2:]}" for key in names]
         await asyncio.gather(*((one, other)[number % 2].delete(key) for number, key in enumerate(names)))
         await one.assert_clean()
+        await statistics.flush(other.engine)
+        await one.assert_counted()
+        assert not await one.stored("statistics/")
 
 
 @SEEDS

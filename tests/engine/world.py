@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dgproxy.codec import files, frames
-from dgproxy.engine import complete, context, copy, delete, keys, listing, multipart, put, record
+from dgproxy.engine import complete, context, copy, delete, keys, listing, multipart, put, record, statistics
 from dgproxy.engine.body import Digests
 from dgproxy.engine.commit import Allow, anything, read
 from dgproxy.engine.errors import ObjectNotFound
 from dgproxy.engine.get import Plan, open_object
 from dgproxy.engine.hints import Hint, content_digest
+from dgproxy.engine.ledger import NOTHING
 from dgproxy.engine.manifest import WINDOW, Attributes, Manifest
 from dgproxy.engine.policy import Policy
 from dgproxy.storage.backend import Backend, Buffer, Listed
@@ -218,6 +219,7 @@ class World:
         assert not await self.stored("objects/")
         assert not await self.stored("uploads/")
         assert not await self.everything("deltaspaces/")
+        await statistics.flush(self.engine)
         assert self.engine.budget.free == self.leasable
 
     async def assert_exact(self) -> None:
@@ -241,6 +243,18 @@ class World:
         for place in set(await self.everything()) - set(await self.stored()):
             named = record.decode((await self.backend.read_record(self.bucket, place)).data, Hint, place).key
             assert place == keys.hint(keys.space_of(named), digests[named])
+
+    async def assert_counted(self) -> None:
+        """The statistics that were kept are those that storage itself gives; then no doubt is left."""
+        await statistics.flush(self.engine)
+        kept = await statistics.read(self.engine, self.bucket)
+        told = {each.space: each.numbers for each in kept if each.numbers != NOTHING}
+        found = {space async for space in statistics.spaces(self.engine, self.bucket)}
+        counted = {space: await statistics.count(self.engine, self.bucket, space) for space in found}
+        assert told == {space: numbers for space, numbers in counted.items() if numbers != NOTHING}
+        for each in kept:
+            if each.doubtful:
+                assert await statistics.recount(self.engine, self.bucket, each.space)
 
     @property
     def leasable(self) -> int:

@@ -206,12 +206,13 @@ class Server:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def files(self, bucket: str) -> dict[str, int]:
-        """Every file under a bucket but `bucket.json`: path within the bucket -> size in bytes."""
+        """Every file under a bucket but `bucket.json` and statistics: path within it -> size in bytes."""
         root = self.data / "buckets" / bucket
+        kept = {root / "statistics", root / "ledgers"}  # a running server has them
         found = {}
         for path in root.rglob("*"):
             with contextlib.suppress(FileNotFoundError):  # removed while we look
-                if path.is_file() and path != root / "bucket.json":
+                if path.is_file() and path != root / "bucket.json" and kept.isdisjoint(path.parents):
                     found[path.relative_to(root).as_posix()] = path.stat().st_size
         return found
 
