@@ -50,6 +50,8 @@ def judge(pairs: Pairs) -> list[dict[str, Any]]:
         _most("residual form at most 1.005 of default", pairs, ratio("bytes", residual, default), 1.005),
         _least("thorough residual form at 60 MB/s", pairs, memory("encode", "residual thorough"), 60),
         _least("decoding at 3 x the speed of xdelta3", pairs, ratio("decode", default, stock_plain), 3),
+        _least("the same, where xdelta3's are compressed, too", pairs, ratio("decode", default, stock), 3),
+        _least("the same, where neither is", pairs, ratio("decode", "dgproxy plain", stock_plain), 3),
         _least("decoding similar data at 2000 MB/s in memory", similar, memory("decode"), 2000),
         _least("index built at 2000 MB/s", pairs, index("index"), 2000),
         _most("index of at most 35 % of the reference", pairs, index("index_percent"), 35),

@@ -360,7 +360,8 @@ enum {
     FEW_LITERALS_LOG2 = 9,   /* few: less than 1 in 512 bytes of the window, long literals not counted */
     RANDOM_SAMPLE = 1 << 14, /* bytes looked at */
     RANDOM_16THS = 17,       /* most pairs of equal bytes, in 16ths of what chance gives */
-    RANDOM_SHARE = 2,        /* most long literals, 1 in 2 bytes: of what is new nothing is nearby */
+    RANDOM_LEAST = 8,        /* 1 in 8 bytes: less is not worth the time, */
+    RANDOM_MOST = 2,         /* and of more than half the window nothing is nearby: it is new */
 };
 
 struct literals {
@@ -420,7 +421,7 @@ static vcd_error find_all(struct vcd_encoder *encoder, vcd_level level, uint64_t
     struct literals literals = count_literals(&encoder->matches, size);
     bool fast = level == VCD_FAST;
     bool few = literals.in_short > 0 && literals.in_short < size >> FEW_LITERALS_LOG2;
-    bool random = fast && literals.in_long < size / RANDOM_SHARE &&
+    bool random = fast && literals.in_long > size / RANDOM_LEAST && literals.in_long < size / RANDOM_MOST &&
                   looks_random(&encoder->matches, target, size, literals.in_long);
     if (encoder->tables == NULL && (!fast || few || random)) {
         encoder->tables = malloc(sizeof *encoder->tables);

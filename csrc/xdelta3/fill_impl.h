@@ -18,8 +18,9 @@ enum {
     FAR_HASH = 6,
     REACH = 1 << 16,
     REACH_PER_BYTE = 16,
-    FAR_GAP_MIN = 12, /* shorter gaps do not make the source worth hashing */
-    KEEP_MIN = 64,    /* shorter copies from the source are looked for again, among everything else */
+    FAR_GAP_MIN = 12,   /* shorter gaps do not make the source worth hashing */
+    KEEP_MIN = 80,      /* shorter copies from the source are looked for again, among everything else; */
+    KEEP_MIN_FEW = 112, /* longer ones, too, where few literals make it cheap */
     LINE_MIN = 32,
     LONG_ENOUGH = 64, /* no lazy matching from here on */
     ADDRESS_GUESS = 4,
@@ -269,7 +270,9 @@ static vcd_error fill_gaps(const struct source_view *view, const uint8_t *target
         .view = view, .target = target, .size = size, .tables = tables, .found = list, .out = out};
     struct fill *fill = &state;
     out->count = 0;
-    fill->bits = bound == SIZE_MAX ? FILL_BITS : FILL_BITS_FEW;
+    bool few = bound != SIZE_MAX;
+    uint32_t keep_min = few ? KEEP_MIN_FEW : KEEP_MIN;
+    fill->bits = few ? FILL_BITS_FEW : FILL_BITS;
     memset(tables->near, 0, sizeof *tables->near << fill->bits);
     memset(tables->far, 0, sizeof *tables->far << fill->bits);
     fill->diagonal = fill->line = position;
@@ -282,7 +285,7 @@ static vcd_error fill_gaps(const struct source_view *view, const uint8_t *target
             at = match->start;
         }
         literal = (size_t)match->start + match->length;
-        if (match->kind == MATCH_SOURCE && match->length < KEEP_MIN) {
+        if (match->kind == MATCH_SOURCE && match->length < keep_min) {
             continue; /* part of the gap: it may be found again, or something better */
         }
         VCD_TRY(fill_gap(fill, at, match->start));
