@@ -211,7 +211,7 @@ def main() -> int:
     )
     parser.add_argument("--scratch", type=Path, help="where deltas are written; by default in memory")
     parser.add_argument("--pairs", help="only these, separated by commas; not recorded")
-    parser.add_argument("--rounds", type=int, help="instead of the definitions' number; not recorded")
+    parser.add_argument("--rounds", type=int, help="instead of the definitions' number; the record says so")
     parser.add_argument("--render", type=Path, metavar="RECORD", help="only draw table and plot of a record")
     options = parser.parse_args()
     if options.render:
@@ -225,7 +225,7 @@ def main() -> int:
         definitions["pair"] = [pair for pair in definitions["pair"] if pair["name"] in wanted]
     found = record(definitions, options.corpus.resolve(), options.scratch)
     text = json.dumps(found, indent=1) + "\n"
-    if options.rounds or options.pairs:
+    if options.pairs:
         print(text)
     else:
         slug = re.sub(
