@@ -22,7 +22,8 @@ def defined() -> dict[str, set[str]]:
         name: {"instance", "job", "version", "python_version"}
         for name in re.findall(r"(?m)^# TYPE (\w+) gauge", metrics_page.render({}).decode())
     }
-    names |= {f"deltaglider_disk_{each}_bytes": {"instance"} for each in ("size", "free")}
+    of_storage = ("disk_size_bytes", "disk_free_bytes", "objects", "logical_bytes", "stored_bytes")
+    names |= {f"deltaglider_{each}": {"instance"} for each in of_storage}
     for family in metrics.read()[0]:
         labels = {"instance", "job", *family.labels}
         endings = ("_bucket", "_sum", "_count") if family.kind == "histogram" else ("",)

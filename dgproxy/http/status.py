@@ -2,9 +2,9 @@
 """What the server says about itself: everything under `/_/`, which no bucket can be called.
 
 `health`, `ready` and `metrics` are for probes and are answered to whoever asks, so they name no bucket, key
-or path. `stats` and `objects` are for the browser and for scripts; they are signed like any S3 request, and
-show an access key what its grant lets it list. All are JSON but `metrics`; refusals are S3's XML as
-everywhere.
+or path. `stats`, `savings` and `objects` are for the browser and for scripts; they are signed like any S3
+request, and show an access key what its grant lets it list. All are JSON but `metrics`; refusals are S3's XML
+as everywhere.
 
 Each works on both ports. How numbers are counted and formatted is not decided here.
 """
@@ -23,7 +23,7 @@ from aiohttp import web
 from dgproxy import metrics, recent
 from dgproxy.engine.context import Engine
 from dgproxy.engine.listing import ListedObject, list_objects
-from dgproxy.http import metrics_page, readiness
+from dgproxy.http import metrics_page, readiness, savings
 from dgproxy.http.exchange import Exchange
 from dgproxy.s3 import listing, operation, target
 from dgproxy.s3.errors import S3Error
@@ -44,6 +44,7 @@ class Server:
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     directory: Path | None = None
+    totals: savings.Totals = field(default_factory=savings.Totals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,12 @@ async def _ready(question: Question) -> web.Response:
 
 
 async def _metrics(question: Question) -> web.Response:
-    gauges: dict[str, tuple[str, float]] = {}
+    held = await question.server.totals.numbers(question.engine)
+    gauges: dict[str, tuple[str, float]] = {
+        "deltaglider_objects": ("Objects in all buckets.", held.objects),
+        "deltaglider_logical_bytes": ("Bytes of all objects, as clients see them.", held.logical),
+        "deltaglider_stored_bytes": ("Bytes in storage: deltas, references and manifests.", held.stored),
+    }
     if question.server.directory is not None:
         space = await readiness.space(question.server.directory)
         gauges["deltaglider_disk_size_bytes"] = ("Bytes of the filesystem with the data.", space.size)
@@ -149,6 +155,11 @@ def _numbers() -> dict[str, Any]:
         }
         for family in families
     }
+
+
+async def _savings(question: Question) -> web.Response:
+    """Every deltaspace, every bucket, and all together."""
+    return _json(await savings.document(question.engine, question.grant))
 
 
 async def _objects(question: Question) -> web.Response:
@@ -196,5 +207,6 @@ _PAGES: Final[Mapping[str, Page]] = {
     f"{PREFIX}ready": Page(_ready, signed=False),
     f"{PREFIX}metrics": Page(_metrics, signed=False),
     f"{PREFIX}stats": Page(_stats, signed=True),
+    f"{PREFIX}savings": Page(_savings, signed=True),
     f"{PREFIX}objects": Page(_objects, signed=True),
 }

@@ -14,6 +14,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from dgproxy import recent
+from dgproxy.engine import statistics
 from dgproxy.engine.errors import Overloaded
 from dgproxy.http import audit, readiness, status
 from dgproxy.storage.backend import Bucket, StorageError
@@ -51,14 +52,14 @@ async def test_probes_need_no_signature(guarded: Site, method: str, page: str) -
     assert int(answer.headers["content-length"]) > 0
 
 
-@pytest.mark.parametrize("page", ["stats", "objects?bucket=bucket"])
+@pytest.mark.parametrize("page", ["stats", "savings", "objects?bucket=bucket"])
 async def test_what_names_buckets_is_signed(guarded: Site, page: str) -> None:
     assert await guarded.code(f"GET /_/{page}") == (403, "AccessDenied")
     line, headers = signed(f"GET /_/{page}", keys=ADMIN)
     assert (await guarded.ask(line, *headers)).status == 200
 
 
-@pytest.mark.parametrize("page", ["health", "ready", "metrics", "stats", "objects"])
+@pytest.mark.parametrize("page", ["health", "ready", "metrics", "stats", "savings", "objects"])
 async def test_pages_are_only_read(site: Site, page: str) -> None:
     for method in ("PUT", "POST", "DELETE"):
         answer = await site.ask(f"{method} /_/{page}", body=b"")
@@ -456,3 +457,44 @@ async def test_an_audit_log_that_cannot_be_written_is_reported(tmp_path: Path, l
     with pytest.raises(FileNotFoundError):
         async with audit.opened(tmp_path / "none" / "audit.log"):
             pass
+
+
+# -- savings -------------------------------------------------------------------------------------------------
+
+
+async def test_savings_are_those_of_the_statistics(any_site: Site) -> None:
+    base = os.urandom(100_000)
+    for number in range(3):
+        await any_site.put(f"v/{number}.zip", base + bytes(number))
+    await any_site.put("w/single.txt", b"x" * 10_000)
+    await statistics.flush(any_site.engine)
+    document = told(await any_site.ask("GET /_/savings"))
+    known = {each.space: each for each in await statistics.read(any_site.engine, BUCKET)}
+    assert {each["deltaspace"] for each in document["deltaspaces"]} == known.keys() == {"v/", "w/"}
+    for each in document["deltaspaces"]:
+        numbers = known[each["deltaspace"]].numbers
+        assert (each["objects"], each["logical_bytes"], each["stored_bytes"]) == (
+            numbers.objects,
+            numbers.logical,
+            numbers.stored,
+        )
+    [bucket] = document["buckets"]
+    assert (bucket["bucket"], bucket["objects"], bucket["logical_bytes"]) == (BUCKET, 4, 310_003)
+    assert document["summary"]["stored_bytes"] == bucket["stored_bytes"]
+    assert 0.6 < document["summary"]["savings"] < 0.7
+    families = await page(any_site)
+    assert value(families, "deltaglider_logical_bytes") == 310_003
+    assert value(families, "deltaglider_stored_bytes") == bucket["stored_bytes"]
+    assert value(families, "deltaglider_objects") == 4
+
+
+async def test_savings_are_shown_to_who_may_list_them(guarded: Site) -> None:
+    for key in ("ci/a", "secret/b"):
+        line, headers = signed(f"PUT /{BUCKET}/{key}", b"x" * 9000, keys=ADMIN)
+        assert (await guarded.ask(line, *headers, body=b"x" * 9000)).status == 200
+    await statistics.flush(guarded.engine)
+    for keys, seen in ((ADMIN, {"ci/", "secret/"}), (CI, {"ci/"}), (READER, {"ci/", "secret/"})):
+        line, headers = signed("GET /_/savings", keys=keys)
+        document = told(await guarded.ask(line, *headers))
+        assert {each["deltaspace"] for each in document["deltaspaces"]} == seen
+        assert document["summary"]["objects"] == len(seen)
