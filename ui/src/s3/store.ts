@@ -14,6 +14,7 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
+import { decodeValue, encodeValue } from "../logic/metadata";
 import { attachment, fileName, objectPath } from "../logic/path";
 import type { Session } from "../session/session";
 import { RequestSender } from "./xhr";
@@ -125,7 +126,9 @@ export async function describe(
     etag: unquoted(answer.ETag ?? ""),
     contentType: answer.ContentType ?? "application/octet-stream",
     storageType,
-    metadata: answer.Metadata ?? {},
+    metadata: Object.fromEntries(
+      Object.entries(answer.Metadata ?? {}).map(([name, value]) => [name, decodeValue(value)]),
+    ),
     headers: {
       ...(answer.CacheControl && { CacheControl: answer.CacheControl }),
       ...(answer.ContentDisposition && { ContentDisposition: answer.ContentDisposition }),
@@ -189,7 +192,7 @@ export async function writeMetadata(
     MetadataDirective: "REPLACE",
     ...headers,
     ContentType,
-    Metadata: Object.fromEntries(metadata),
+    Metadata: Object.fromEntries(metadata.map(([name, value]) => [name, encodeValue(value)])),
   });
   await client.send(command);
 }
