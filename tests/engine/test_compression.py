@@ -3,8 +3,10 @@
 
 import asyncio
 import os
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from dgproxy.codec import frames
 from dgproxy.codec.forms import Form
 from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.manifest import WINDOW, Reference
-from dgproxy.storage.backend import Backend
+from dgproxy.storage.backend import Backend, BlobReader
 from tests.engine.material import noise, text
 from tests.engine.world import POLICY, Sent, World, span, world_over
 
@@ -102,10 +104,10 @@ async def test_many_ask_for_one_reference_at_once(backend: Backend, tmp_path: Pa
         (reference,) = (await world.head("s/v1.zip")).references()
         whole = world.backend.open_blob
 
-        def counting(bucket: str, key: str):  # type: ignore[no-untyped-def]
+        def counting(bucket: str, key: str, **options: Any) -> AbstractAsyncContextManager[BlobReader]:
             nonlocal opened
             opened += key == reference.blob
-            return whole(bucket, key)
+            return whole(bucket, key, **options)
 
         world.backend.open_blob = counting  # type: ignore[method-assign]
         try:
