@@ -12,10 +12,12 @@ from dgproxy.codec.delta import (
     CorruptDelta,
     Decoder,
     Encoder,
+    Form,
     SourceIndex,
     decode_window,
     encode_window,
 )
+from dgproxy.codec.windows import Input, Window
 from tests.codec import rfc3284
 from tests.codec.material import decode, encode, pieces, versions
 
@@ -217,3 +219,46 @@ def test_unrelated_data_passes_and_what_follows_is_still_found() -> None:
     window = encode_window(SourceIndex.build(source, seed=1), target)
     assert decode_window(source, window, len(target)) == target
     assert len(window) < 2_000_100
+
+
+def test_random_literals_are_searched_for_what_is_nearby() -> None:
+    rng = random.Random(11)
+    source = rng.randbytes(1 << 20)
+    part = 400_000
+    torn = bytearray()  # every 60 bytes, 12 of the source from not quite here
+    while len(torn) < part:
+        at = part + len(torn) + 1000 + rng.randrange(500)
+        torn += rng.randbytes(48) + source[at : at + 12]
+    target = source[:part] + torn + source[2 * part :]
+    index = SourceIndex.build(source)
+    window = encode_window(index, target)
+    index.close()
+    assert decode_window(source, window, len(target)) == target
+    assert rfc3284.decode(source, FILE_HEADER + window, len(target)) == target
+    assert len(window) < 0.95 * len(torn)
+
+
+def test_what_is_new_or_no_chance_is_not_searched() -> None:
+    rng = random.Random(12)
+    source = rng.randbytes(1 << 20)
+    text = b"".join(rng.choice((b"this ", b"that ", b"and ", b"other ")) for _ in range(60_000))
+    for new in (text, rng.randbytes(900_000)):
+        target = source[:200_000] + new
+        index = SourceIndex.build(source)
+        assert decode_window(source, encode_window(index, target), len(target)) == target
+        index.close()
+
+
+@pytest.mark.parametrize("form", ["plain", "default", "residual"])
+def test_a_few_changed_bytes_become_copies_where_they_can(form: Form) -> None:
+    source = random.Random(13).randbytes(1 << 20)
+    target = bytearray(source)
+    changed = 0
+    for at in range(10_000, 1_000_000, 50_000):  # bytes that stand a little before
+        target[at : at + 16] = source[at - 50 : at - 34]
+        changed += 16
+    index = SourceIndex.build(source)
+    window = encode_window(index, target, form=form)
+    index.close()
+    assert decode_window(source, window, len(target), residual=form == "residual") == target
+    assert len(Window.read(Input([window])).data) < changed / 4
