@@ -44,8 +44,8 @@ __all__ = [
 #: source, which repeats more in programs and numbers.
 Form = Literal["plain", "default", "residual"]
 
-#: "fast" copies what the index finds; "thorough" looks for short copies, too, also inside the window: the
-#: smallest plain form, at 30 to 600 MB/s.
+#: "fast" copies what the index finds, and looks for short copies where a compressor would find none;
+#: "thorough" looks for them everywhere, also inside the window: the smallest plain form, at 60 to 1000 MB/s.
 Level = Literal["fast", "thorough"]
 
 Buffer = bytes | bytearray | memoryview | mmap.mmap
@@ -353,7 +353,7 @@ class _OneAtATime:
 class Encoder:
     """Target bytes in, a delta file out, in pieces of any size.
 
-    Memory: two windows beside the index, and 2 MiB for the thorough level. The index cannot be closed until
+    Memory: two windows and 2 MiB of tables beside the index. The index cannot be closed until
     `finish` or `close`.
     """
 
