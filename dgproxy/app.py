@@ -12,18 +12,20 @@ import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import Final
 
 from aiohttp import web
 from pydantic import SecretStr
 
-from dgproxy import tls
+from dgproxy import metrics, tls
 from dgproxy.codec.forms import Form
 from dgproxy.config import Settings, ui_directory
 from dgproxy.engine import bookkeeping, context
 from dgproxy.engine.buckets import ensure_bucket
+from dgproxy.engine.optimizing import Hours, optimizing
 from dgproxy.engine.policy import Policy
+from dgproxy.engine.rest import Rest
 from dgproxy.http import audit, measures, protocol, status
 from dgproxy.http.access import AccessKey, Credentials
 from dgproxy.http.pace import Pace
@@ -101,10 +103,23 @@ async def serve(
             _tls(settings) as secured,
             _listening(web.ServerRunner(web.Server(answer), shutdown_timeout=_DRAIN), sockets, secured),
             _listening(web.AppRunner(ui, shutdown_timeout=_DRAIN), ui_sockets, secured),
+            _optimizing(settings, engine),
         ):
             measures.serving.set(1)
             ready()
             await stop.wait()
+
+
+def _optimizing(settings: Settings, engine: context.Engine) -> AbstractAsyncContextManager[None]:
+    """The optimizer in the background, where it is wanted; it gives way to requests of all workers."""
+    if not settings.optimizer:
+        return nullcontext()
+
+    def busy() -> bool:
+        _, cells = metrics.read()
+        return any(sample.value > 0 for sample in measures.in_flight.samples(cells))
+
+    return optimizing(engine, Hours(*settings.optimizer_hours), Rest(settings.optimizer_cpu, busy))
 
 
 @asynccontextmanager

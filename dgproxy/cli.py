@@ -21,7 +21,7 @@ __all__ = ["main"]
 _NAME: Final = "deltaglider_proxy"
 
 #: Each is a module of `dgproxy.commands` that has the command under its own name.
-_COMMANDS: Final = ("delta", "estimate", "gc", "stats", "verify")
+_COMMANDS: Final = ("delta", "estimate", "gc", "optimize", "stats", "verify")
 
 
 class _Commands(click.Group):

@@ -183,6 +183,16 @@ def origins(value: object) -> tuple[str, ...]:
     return found
 
 
+def hours(value: object) -> tuple[int, int]:
+    """Turn "1-5" into the hours of the day between: from the beginning of the one to that of the other."""
+    if isinstance(value, tuple):
+        return value
+    found = re.fullmatch(r"(\d{1,2})\s*-\s*(\d{1,2})", _text(value), re.ASCII)
+    if found is None or max(int(found[1]), int(found[2])) > 24:
+        raise ValueError('must be two hours of the day such as "1-5", or "0-24" for all of it')
+    return int(found[1]), int(found[2])
+
+
 def directory(value: object) -> Path:
     """Make a path; a leading ~ is the home directory, which no shell has replaced in a file."""
     return _path(value, "directory")

@@ -77,6 +77,10 @@ class Settings(BaseModel):
     compression: Annotated[bool, BeforeValidator(values.boolean)] = True
     #: References that a deltaspace offers to new objects at most.
     max_references: Annotated[_Integer, Field(ge=1, le=64)] = 4
+    #: Whether what is stored is made smaller in the background, in which share of a core and which hours.
+    optimizer: Annotated[bool, BeforeValidator(values.boolean)] = True
+    optimizer_cpu: Annotated[float, BeforeValidator(values.not_a_boolean), Field(ge=0.01, le=1)] = 0.25
+    optimizer_hours: Annotated[tuple[int, int], BeforeValidator(values.hours)] = (1, 5)
     #: MiB of idle reference indexes, all workers together.
     cache_size_mb: Annotated[_Integer, Field(ge=1)] = 100
     #: Where compressed references are unpacked; None is `cache` in the data directory.

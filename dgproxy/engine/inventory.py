@@ -6,12 +6,15 @@ meanwhile they may see or not. What stands behind a name is the business of whoe
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Generic, Literal, Self, TypeVar
 
-from dgproxy.engine.pace import Pace
+from dgproxy.engine.pace import LEAST, Pace
 from dgproxy.storage.backend import Backend, CommonPrefix, Listed, Record
+
+T = TypeVar("T")
 
 SPACES: Final = "deltaspaces/"
 
@@ -63,56 +66,96 @@ def read_name(key: str) -> Name:
     return Name(key, space, "record" if name.endswith(".json") else "unknown")
 
 
-async def listed(backend: Backend, bucket: str, prefix: str, *, deep: bool = True) -> AsyncIterator[Listed]:
+class Walk(Generic[T]):
+    """Items one after the other, fetched a run at a time by `fill`, which gives None after the last.
+
+    No generator: a walk that is broken off leaves nothing to be closed.
+    """
+
+    def __init__(self, fill: Callable[[], Awaitable[list[T] | None]]) -> None:
+        self._fill = fill
+        self._run: deque[T] = deque()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        while not self._run:
+            run = await self._fill()
+            if run is None:
+                raise StopAsyncIteration
+            self._run.extend(run)
+        return self._run.popleft()
+
+    async def take(self, most: int) -> list[T]:
+        """The next ones, up to so many; none after the last."""
+        taken: list[T] = []
+        while len(taken) < most:
+            try:
+                taken.append(await anext(self))
+            except StopAsyncIteration:
+                break
+        return taken
+
+
+def listed(backend: Backend, bucket: str, prefix: str, *, deep: bool = True) -> Walk[Listed]:
     """Every key under a prefix; not `deep`: only those without a '/' behind it. Raises BucketNotFound."""
-    async for item in _items(backend, bucket, prefix, "" if deep else "/"):
-        if isinstance(item, Listed):
-            yield item
+    pages = _pages(backend, bucket, prefix, "" if deep else "/")
+
+    async def fill() -> list[Listed] | None:
+        page = await pages()
+        return None if page is None else [item for item in page if isinstance(item, Listed)]
+
+    return Walk(fill)
 
 
-async def groups(backend: Backend, bucket: str, prefix: str) -> AsyncIterator[str]:
+def groups(backend: Backend, bucket: str, prefix: str) -> Walk[str]:
     """The common prefixes right below a prefix: `uploads/` gives `uploads/<id>/`."""
-    async for item in _items(backend, bucket, prefix, "/"):
-        if isinstance(item, CommonPrefix):
-            yield item.prefix
+    pages = _pages(backend, bucket, prefix, "/")
+
+    async def fill() -> list[str] | None:
+        page = await pages()
+        return None if page is None else [item.prefix for item in page if isinstance(item, CommonPrefix)]
+
+    return Walk(fill)
 
 
-async def _items(
+def _pages(
     backend: Backend, bucket: str, prefix: str, delimiter: str
-) -> AsyncIterator[Listed | CommonPrefix]:
+) -> Callable[[], Awaitable[Sequence[Listed | CommonPrefix] | None]]:
+    """Gives page after page, and None after the last."""
     after, more = "", True
-    while more:
-        page = await backend.list_records(bucket, prefix, delimiter=delimiter, after=after, limit=_PAGE)
-        more = page.more
-        for item in page.items:
-            after = item.prefix if isinstance(item, CommonPrefix) else item.key
-            yield item
+
+    async def page() -> Sequence[Listed | CommonPrefix] | None:
+        nonlocal after, more
+        if not more:
+            return None
+        found = await backend.list_records(bucket, prefix, delimiter=delimiter, after=after, limit=_PAGE)
+        more = found.more
+        if found.items:
+            last = found.items[-1]
+            after = last.prefix if isinstance(last, CommonPrefix) else last.key
+        return found.items
+
+    return page
 
 
-async def records(
+def records(
     backend: Backend, bucket: str, prefix: str, pace: Pace, *, deep: bool = True
-) -> AsyncIterator[tuple[str, Record]]:
+) -> Walk[tuple[str, Record]]:
     """Every record under a prefix with its key; those that go meanwhile are left out."""
-    batch: list[str] = []
-    async for item in listed(backend, bucket, prefix, deep=deep):
-        batch.append(item.key)
-        if len(batch) == _BATCH:
-            async for found in _present(backend, bucket, batch, pace):
-                yield found
-            batch = []
-    async for found in _present(backend, bucket, batch, pace):
-        yield found
+    names = listed(backend, bucket, prefix, deep=deep)
 
+    async def fill() -> list[tuple[str, Record]] | None:
+        batch = [item.key for item in await names.take(_BATCH)]
+        if not batch:
+            return None
+        found = await backend.read_records(bucket, batch)
+        present = [(place, each) for place, each in zip(batch, found, strict=True) if each is not None]
+        await pace.spend(sum(max(len(each.data), LEAST) for _, each in present))
+        return present
 
-async def _present(
-    backend: Backend, bucket: str, places: list[str], pace: Pace
-) -> AsyncIterator[tuple[str, Record]]:
-    if not places:
-        return
-    for place, record in zip(places, await backend.read_records(bucket, places), strict=True):
-        if record is not None:
-            await pace.spend(len(record.data))
-            yield place, record
+    return Walk(fill)
 
 
 async def count(backend: Backend, bucket: str, prefix: str) -> int:

@@ -14,9 +14,8 @@ extent that is as small as it gets says so, and so does a deltaspace in which no
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,8 +27,7 @@ from dgproxy.engine.commit import discard_blobs, parse, read
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import EngineError, ObjectDamaged, ObjectNotFound
 from dgproxy.engine.fingerprints import Fingerprints, of_text
-from dgproxy.engine.get import open_manifest
-from dgproxy.engine.manifest import WINDOW, Manifest, Reference
+from dgproxy.engine.manifest import Manifest, Reference
 from dgproxy.engine.optimize_measure import Sample, against, alone, indexed, take_sample
 from dgproxy.engine.optimize_plan import (
     CANDIDATES,
@@ -44,6 +42,7 @@ from dgproxy.engine.pace import Pace
 from dgproxy.engine.policy import PLACES, REFERENCE_LIMIT, Policy
 from dgproxy.engine.recode import TooLarge, as_delta, as_reference, settle
 from dgproxy.engine.rest import Rest
+from dgproxy.engine.spans import span, windows_of
 from dgproxy.storage.backend import RecordNotFound
 
 _log = structlog.get_logger(__name__)
@@ -87,33 +86,41 @@ async def optimize(
     rest: Rest,
     pace: Pace,
     watch: Callable[[int], None] = lambda _: None,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> bool:
     """Optimize the deltaspaces of a bucket that start with `prefix`; False when another process does already.
 
-    `watch` is called with the number of objects done. Raises BucketNotFound and the storage layer's errors.
+    `watch` is called with the number of objects done; `go_on` is asked before each deltaspace. Raises
+    BucketNotFound and the storage layer's errors.
     """
     async with engine.backend.try_lock(bucket, "optimizer") as alone:
         if not alone:
             return False
         async for space in _spaces(engine, bucket, prefix):
+            if not go_on():
+                break
             outcome = await _Deltaspace(engine, bucket, space, rest, pace, watch).optimize()
             if outcome is not None:
                 report(outcome)
     return True
 
 
-async def _spaces(engine: Engine, bucket: str, prefix: str) -> AsyncIterator[str]:
-    """The deltaspaces that have objects, in order."""
+def _spaces(engine: Engine, bucket: str, prefix: str) -> inventory.Walk[str]:
+    """The deltaspaces there are, in order."""
     pending = [keys.space_of(prefix)]
-    while pending:
+
+    async def fill() -> list[str] | None:
+        if not pending:
+            return None
         space = pending.pop()
         below = [
             keys.object_key(group)
             async for group in inventory.groups(engine.backend, bucket, keys.manifest(space))
         ]
-        pending += [each for each in reversed(below) if each.startswith(prefix) or prefix.startswith(each)]
-        if space.startswith(prefix):
-            yield space
+        pending.extend(each for each in reversed(below) if each.startswith(prefix) or prefix.startswith(each))
+        return [space] if space.startswith(prefix) else []
+
+    return inventory.Walk(fill)
 
 
 def mark_of(policy: Policy, digest: str) -> str:
@@ -130,8 +137,8 @@ class _Survey:
 
     digest: str = ""
     objects: int = 0
+    #: By id; those of this deltaspace.
     references: dict[str, Reference] = field(default_factory=dict)
-    users: Counter[str] = field(default_factory=Counter)
     samples: list[Manifest] = field(default_factory=list)
     #: Content digests that were met more than once.
     twice: set[str] = field(default_factory=set)
@@ -167,6 +174,7 @@ class _Deltaspace:
         outcome.before = await self._stored()
         if survey.twice:
             await self._share(survey.twice, outcome)
+            survey = await self._survey()
         chosen = await self._choose(survey, outcome)
         digest = await self._rewrite(survey, chosen, outcome)
         after = await self._survey()
@@ -179,15 +187,20 @@ class _Deltaspace:
 
     # -- looking -------------------------------------------------------------------------------------------
 
-    async def _manifests(self) -> AsyncIterator[Manifest]:
+    def _manifests(self) -> inventory.Walk[Manifest]:
         """The objects of the deltaspace that take part in it and have blobs."""
         prefix = keys.manifest(self.space)
         found = inventory.records(self.engine.backend, self.bucket, prefix, self.pace, deep=False)
-        async for place, stored in found:
-            with suppress(ObjectDamaged):  # verify's business
-                manifest = parse(stored, self.bucket, keys.object_key(place))
-                if manifest.extents and self.engine.policy.eligible(manifest.key):
-                    yield manifest
+
+        async def fill() -> list[Manifest] | None:
+            async for place, stored in found:
+                with suppress(ObjectDamaged):  # verify's business
+                    manifest = parse(stored, self.bucket, keys.object_key(place))
+                    if manifest.extents and self.engine.policy.eligible(manifest.key):
+                        return [manifest]
+            return None
+
+        return inventory.Walk(fill)
 
     async def _survey(self) -> _Survey:
         survey, digest, contents = _Survey(), hashlib.sha256(), Fingerprints()
@@ -203,12 +216,14 @@ class _Deltaspace:
             if of_text(content) in contents and len(survey.twice) < _TWINS:
                 survey.twice.add(content)
             contents.add(of_text(content))
-            if survey.objects in wanted:
+            if survey.objects in wanted and not _shares(manifest):
                 survey.samples.append(manifest)
             survey.objects += 1
-            for reference in manifest.references():
-                survey.references[reference.id] = reference
-                survey.users[reference.id] += 1
+            survey.references |= {
+                reference.id: reference
+                for reference in manifest.references()
+                if keys.space_of_blob(reference.blob) == self.space
+            }
         survey.digest = digest.hexdigest()
         return survey
 
@@ -250,18 +265,16 @@ class _Deltaspace:
 
     async def _read(self, manifest: Manifest) -> None:
         """Read all bytes: what others are to rely on must be sound. Raises ObjectDamaged, RecordNotFound."""
-        async with AsyncExitStack() as stack:
-            reading = await open_manifest(self.engine, stack, self.bucket, manifest, 0, manifest.size)
-            async for data in reading:
-                await self.pace.spend(len(data))
-                await self.rest.after(0)
+        for start, stop in windows_of(manifest.size):
+            await self.pace.spend(len(await span(self.engine, self.bucket, manifest, start, stop)))
+            await self.rest.after(0)
 
     # -- the references ------------------------------------------------------------------------------------
 
     async def _choose(self, survey: _Survey, outcome: Outcome) -> list[Reference]:
         """The references that the objects are to have; those that are new are made and offered."""
         present = list(survey.references.values())
-        if survey.objects < 2:
+        if len(survey.samples) < 2:
             return present
         candidates, costs = await self._measure(survey, present)
         best = choose(costs, range(len(present)), self.engine.policy.max_references)
@@ -320,7 +333,11 @@ class _Deltaspace:
                 deltas.append(await self._against(manifest, samples, apart))
         numbers = {reference.id: number for number, reference in enumerate(present)}
         now = [
-            _now(sample.manifest, apart[place], [deltas[numbers[each.id]][place] for each in _used(sample)])
+            _now(
+                sample.manifest,
+                apart[place],
+                [deltas[numbers[each]][place] for each in _used(sample) & numbers.keys()],
+            )
             for place, sample in enumerate(samples)
         ]
         weight = survey.objects / len(samples) if samples else 0.0
@@ -414,10 +431,8 @@ class _Deltaspace:
         if len(chosen) == 1:
             return chosen[0]
         promised: list[tuple[float, str, Reference]] = []
-        async with AsyncExitStack() as stack:
-            stop = min(manifest.size, WINDOW)
-            reading = await open_manifest(self.engine, stack, self.bucket, manifest, 0, stop)
-            window = memoryview(b"".join([bytes(data) async for data in reading]))
+        start, stop = windows_of(manifest.size)[0]
+        window = memoryview(await span(self.engine, self.bucket, manifest, start, stop))
         for reference in chosen:
             with suppress(ObjectDamaged):
                 saving = await self.engine.references.likeness(self.bucket, reference, window, 0, PLACES)
@@ -457,11 +472,14 @@ def _founded(manifest: Manifest) -> bool:
 
 def _shares(manifest: Manifest) -> bool:
     """Whether others use its blobs, other than as a reference: then a new form of it would be one more."""
+    if any(keys.space_of_blob(blob) != keys.space_of(manifest.key) for blob in manifest.blobs()):
+        return True
     return not manifest.blobs() <= manifest.own_blobs() and not _founded(manifest)
 
 
-def _used(sample: Sample) -> list[Reference]:
-    return sorted(sample.manifest.references(), key=lambda reference: reference.id)
+def _used(sample: Sample) -> set[str]:
+    """The ids of the references a sample is stored against."""
+    return {reference.id for reference in sample.manifest.references()}
 
 
 def _now(manifest: Manifest, whole: float, against_its_own: list[float]) -> float:

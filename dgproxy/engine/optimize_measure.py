@@ -11,16 +11,16 @@ import mmap
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import IO, Final
 
 from dgproxy.codec import forms, frames
 from dgproxy.codec.delta import SourceIndex
 from dgproxy.engine.context import Engine
-from dgproxy.engine.get import open_manifest
 from dgproxy.engine.manifest import Manifest, Reference
 from dgproxy.engine.rest import Rest
+from dgproxy.engine.spans import span, windows_of
 
 #: Stretches of a sample, and the bytes of each: 1.5 MiB for an object.
 _STRETCHES: Final = 3
@@ -45,12 +45,10 @@ class Sample:
 
 async def take_sample(engine: Engine, bucket: str, manifest: Manifest) -> Sample:
     """Read the stretches. Raises RecordNotFound, ObjectDamaged and the storage layer's errors."""
-    stretches = []
-    for start, stop in stretches_of(manifest.size):
-        async with AsyncExitStack() as stack:
-            reading = await open_manifest(engine, stack, bucket, manifest, start, stop)
-            stretches.append((start, b"".join([bytes(data) async for data in reading])))
-    return Sample(manifest, stretches)
+    places = stretches_of(manifest.size)
+    return Sample(
+        manifest, [(start, await span(engine, bucket, manifest, start, stop)) for start, stop in places]
+    )
 
 
 def stretches_of(size: int) -> list[tuple[int, int]]:
@@ -101,11 +99,9 @@ async def indexed(engine: Engine, bucket: str, candidate: Reference | Manifest) 
         async with engine.references.indexed(bucket, candidate) as index:
             yield index
         return
-    async with AsyncExitStack() as stack:
-        file = stack.enter_context(await asyncio.to_thread(tempfile.TemporaryFile))
-        reading = await open_manifest(engine, stack, bucket, candidate, 0, candidate.size)
-        async for data in reading:
-            await asyncio.to_thread(file.write, data)
+    with await asyncio.to_thread(tempfile.TemporaryFile) as file:
+        for start, stop in windows_of(candidate.size):
+            await asyncio.to_thread(file.write, await span(engine, bucket, candidate, start, stop))
         with await asyncio.to_thread(_mapped, file, candidate.size) as mapping:
             index = await engine.workers.run(SourceIndex.build, mapping, max_memory=_INDEX_MEMORY)
             try:

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-#: What a small read costs a disk is not its bytes.
-_LEAST: Final = 4 << 10
+#: Bytes that a read counts as, at least: what a small one costs a disk is not its length.
+LEAST: Final = 4 << 10
 
 #: Seconds by which a reader that fell behind may catch up.
 _BURST: Final = 0.25
@@ -30,6 +30,6 @@ class Pace:
         if self._rate is None:
             return
         now = self._clock()
-        self._due = max(self._due, now - _BURST) + max(amount, _LEAST) / self._rate
+        self._due = max(self._due, now - _BURST) + max(amount, LEAST) / self._rate
         if self._due > now:
             await asyncio.sleep(self._due - now)

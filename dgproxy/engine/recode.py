@@ -22,10 +22,10 @@ from dgproxy.engine import deltaspace, keys
 from dgproxy.engine.codecs import Coding
 from dgproxy.engine.commit import discard_blobs, may_be_current, swap
 from dgproxy.engine.context import Engine
-from dgproxy.engine.get import open_manifest
 from dgproxy.engine.manifest import Extent, Manifest, Reference, Window
 from dgproxy.engine.policy import storage_type
 from dgproxy.engine.rest import Rest
+from dgproxy.engine.spans import span
 from dgproxy.storage.backend import BlobWriter, Buffer
 
 
@@ -123,8 +123,10 @@ async def _delta_of(
     async with writing.blob(blob) as writer:
         if coding.header:
             await writer.append(coding.header)
-        async for window, data, position in _windows(writing, manifest, extent, offset):
-            stored = await writing.work(partial(encode, data, position))
+        for window in extent.windows:
+            data = await span(engine, writing.bucket, manifest, offset, offset + window.length)
+            stored = await writing.work(partial(encode, data, offset))
+            offset += window.length
             windows.append(Window(window.length, writer.size, len(stored), window.sha256))
             await writer.append(stored)
             if room is not None and writer.size >= room:
@@ -184,35 +186,24 @@ async def _whole_of(writing: _Writing, manifest: Manifest) -> tuple[Extent, str]
         offset, blob = 0, ""
         writer: BlobWriter
         for extent in manifest.extents:
-            async for window, data, position in _windows(writing, manifest, extent, offset):
+            for window in extent.windows:
+                data = memoryview(
+                    await span(engine, writing.bucket, manifest, offset, offset + window.length)
+                )
                 if coding is None:
                     share = await engine.workers.run(frames.share, data)
                     coding = engine.policy.whole_coding(share)
                     blob = keys.reference(space, engine.new_id(), coding.suffix)
                     writer = await stack.enter_async_context(writing.blob(blob))
-                stored = await writing.work(partial(encode, data, coding, position))
+                stored = await writing.work(partial(encode, data, coding, offset))
+                offset += window.length
                 windows.append(Window(window.length, writer.size, len(stored), window.sha256))
                 await writer.append(stored)
-            offset += extent.length
         if coding is None:
             raise ValueError("an object without bytes is no reference")
         size = writer.size
     whole = Extent(blob=blob, codec=coding.codec, length=manifest.size, stored=size, windows=tuple(windows))
     return whole, digest.hexdigest()
-
-
-async def _windows(
-    writing: _Writing, manifest: Manifest, extent: Extent, offset: int
-) -> AsyncIterator[tuple[Window, memoryview, int]]:
-    """The windows of an extent that begins at `offset`, their bytes, checked, and where each begins."""
-    async with AsyncExitStack() as stack:
-        stop = offset + extent.length
-        reading = await open_manifest(writing.engine, stack, writing.bucket, manifest, offset, stop)
-        numbered = iter(extent.windows)
-        async for data in reading:
-            window = next(numbered)
-            yield window, memoryview(data), offset
-            offset += window.length
 
 
 async def settle(engine: Engine, bucket: str, manifest: Manifest) -> None:

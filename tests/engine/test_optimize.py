@@ -327,3 +327,16 @@ def test_stretches_lie_in_the_object(length: int) -> None:
     assert all(0 <= start < stop <= length for start, stop in found)
     assert found[0][0] == 0
     assert found[-1][1] == length
+
+
+async def test_a_reference_of_another_deltaspace_is_not_offered(world: World) -> None:
+    """What a copy shares lies where it was first."""
+    data = noise(9_000, 2)
+    await world.put("a.zip", data)
+    await world.copy("a.zip", "s/1.zip")
+    await world.put("s/2.zip", data)
+    await run(world)
+    for key in ("a.zip", "s/1.zip", "s/2.zip"):
+        await world.assert_object(key, data)
+        await world.delete(key)
+    await world.assert_clean()

@@ -221,6 +221,71 @@ def test_estimate_says_what_it_leaves_out(server: Server, tmp_path: Path) -> Non
     assert done.stdout.count("\n") == 3
 
 
+# -- optimize ----------------------------------------------------------------------------------------------
+
+
+def products(count: int) -> dict[str, bytes]:
+    """Versions of three products in one directory."""
+    bases = [generate(70 + number, 300_000) for number in range(3)]
+    return {
+        f"app/v{version}-{product}.zip": base[: version * 10_000]
+        + b"changed" * 100
+        + base[version * 10_000 :]
+        for version in range(count)
+        for product, base in enumerate(bases)
+    }
+
+
+def test_optimize_saves_space_while_the_server_runs(tmp_path: Path) -> None:
+    objects = products(4)
+    with Server(tmp_path, {"DELTAGLIDER_PROXY_MAX_REFERENCES": "1"}) as server:
+        client = boto3_client(server)
+        for key, data in objects.items():
+            client.put_object(Bucket="default", Key=key, Body=data, Metadata={"key": key})
+        before = {key: client.head_object(Bucket="default", Key=key) for key in objects}
+        space = server.data / "buckets/default/deltaspaces/app"
+        taken = sum(path.stat().st_size for path in space.iterdir())
+        done = run(server, "optimize", "--json", DELTAGLIDER_PROXY_MAX_REFERENCES="4")
+        assert done.returncode == 0, done.stderr
+        *_, last = lines(done)
+        assert last["summary"]["rewritten"] > 0
+        left = sum(path.stat().st_size for path in space.iterdir())
+        assert left < 0.6 * taken
+        assert last["summary"]["before"] - last["summary"]["after"] == pytest.approx(taken - left, abs=5000)
+        for key, data in objects.items():
+            answer = client.get_object(Bucket="default", Key=key)
+            assert answer["Body"].read() == data
+            for name in ("ETag", "LastModified", "Metadata", "ContentLength"):
+                assert answer[name] == before[key][name]
+        again = run(server, "optimize", DELTAGLIDER_PROXY_MAX_REFERENCES="4")
+        assert (again.returncode, again.stdout) == (0, "Nothing to do.\n")
+        assert run(server, "verify", "--data").returncode == 0
+        assert run(server, "gc").returncode == 0
+        client.close()
+
+
+def test_optimize_can_be_killed_at_any_time(tmp_path: Path) -> None:
+    objects = products(4)
+    with Server(tmp_path, {"DELTAGLIDER_PROXY_MAX_REFERENCES": "1"}) as server:
+        client = boto3_client(server)
+        for key, data in objects.items():
+            client.put_object(Bucket="default", Key=key, Body=data)
+        for wait in (1.2, 1.4, 1.6, 1.8, 2.2):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "dgproxy", "optimize", "--cpu", "0.3"],
+                cwd=server.home,
+                env=environment({"DELTAGLIDER_PROXY_DATA_DIR": str(server.data)}),
+            )
+            time.sleep(wait)
+            process.kill()
+            process.wait()
+            for key, data in objects.items():
+                assert client.get_object(Bucket="default", Key=key)["Body"].read() == data
+        assert run(server, "optimize").returncode == 0
+        assert run(server, "verify", "--data").returncode == 0
+        client.close()
+
+
 # -- all of them -------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The optimizer in a server: when it runs, and that nothing of it outlives or disturbs the server."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dgproxy.engine import optimizing
+from dgproxy.engine.optimizing import Hours, run_round
+from dgproxy.engine.rest import Rest
+from dgproxy.storage.backend import StorageError
+from tests.engine.material import version
+from tests.engine.world import World
+
+ALWAYS = Hours(0, 24)
+
+
+def test_hours() -> None:
+    assert [hour for hour in range(24) if Hours(1, 5).include(hour)] == [1, 2, 3, 4]
+    assert [hour for hour in range(24) if Hours(22, 2).include(hour)] == [0, 1, 22, 23]
+    assert all(ALWAYS.include(hour) for hour in range(24))
+
+
+async def populate(world: World) -> None:
+    """A deltaspace in which there is something to do."""
+    worse = World(replace(world.engine, policy=replace(world.engine.policy, max_references=1)))
+    for number in range(8):
+        await worse.put(f"s/{number}.zip", version(100_000, number // 2, seed=number % 2))
+
+
+async def stored(world: World) -> int:
+    return sum([len(await world.blob(place)) for place in await world.stored()])
+
+
+async def test_a_round_goes_over_every_bucket(world: World) -> None:
+    await world.backend.create_bucket("other")
+    await populate(world)
+    before = await stored(world)
+    assert await run_round(world.engine, ALWAYS, Rest())
+    assert await stored(world) < 0.7 * before
+
+
+async def test_a_round_ends_with_its_hours(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await populate(world)
+    before = await stored(world)
+    monkeypatch.setattr(Hours, "now", lambda _: False)
+    assert not await run_round(world.engine, ALWAYS, Rest())
+    assert await stored(world) == before
+
+
+async def test_it_leads_when_nobody_else_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optimizing, "_LOOK", 0.02)
+    await populate(world)
+    before = await stored(world)
+    async with world.backend.lock("", "optimizer"), optimizing.optimizing(world.engine, ALWAYS, Rest()):
+        await asyncio.sleep(0.3)
+        assert await stored(world) == before
+    async with optimizing.optimizing(world.engine, ALWAYS, Rest()), asyncio.timeout(30):
+        while await stored(world) >= 0.7 * before:  # noqa: ASYNC110 - a state of the storage
+            await asyncio.sleep(0.05)
+    async with world.backend.try_lock("", "optimizer") as alone:
+        assert alone, "who ends gives its lead back"
+
+
+async def test_an_error_stops_nothing_but_the_round(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optimizing, "_LOOK", 0.02)
+
+    class Failing:
+        def __init__(self, inner: Any) -> None:
+            self._inner = inner
+            self.times = 0
+            self.thrice = asyncio.Event()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._inner, name)
+
+        async def list_buckets(self) -> Any:
+            self.times += 1
+            if self.times == 3:
+                self.thrice.set()
+            raise StorageError("EIO")
+
+    backend = Failing(world.backend)
+    engine = world.over(backend).engine  # type: ignore[arg-type]
+    async with optimizing.optimizing(engine, ALWAYS, Rest()), asyncio.timeout(20):
+        await backend.thrice.wait()
+
+
+async def test_where_others_may_write_nobody_leads(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optimizing, "_LOOK", 0.01)
+
+    class Elsewhere:
+        def __init__(self, inner: Any) -> None:
+            self._inner = inner
+
+        def __getattr__(self, name: str) -> Any:
+            assert name == "capabilities"
+            return replace(self._inner.capabilities, exclusive_locks=False)
+
+    engine = world.over(Elsewhere(world.backend)).engine  # type: ignore[arg-type]
+    async with optimizing.optimizing(engine, ALWAYS, Rest()):
+        await asyncio.sleep(0.1)
