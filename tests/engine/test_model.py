@@ -101,6 +101,30 @@ class Model(RuleBasedStateMachine):
             with pytest.raises(ObjectNotFound):
                 self.run(self.world.copy(source, into))
 
+    @rule(
+        changes=st.dictionaries(keys, st.one_of(contents, st.none(), keys), min_size=2, max_size=4),
+        parts=st.booleans(),
+    )
+    def together(self, changes: dict[str, bytes | str | None], parts: bool) -> None:
+        """Several at once, each on a key of its own: bytes are stored, a key is copied, None deletes."""
+        sources = self.objects.keys() - changes.keys()
+        work: list[Awaitable[object]] = []
+        for key, change in changes.items():
+            if isinstance(change, bytes):
+                work.append(self.world.upload(key, change) if parts else self.world.put(key, change))
+                self.objects[key] = change
+            elif change in sources:
+                work.append(self.world.copy(change, key))
+                self.objects[key] = self.objects[change]
+            else:
+                work.append(self.world.delete(key))
+                self.objects.pop(key, None)
+
+        async def all_of_them() -> None:
+            await asyncio.gather(*work)
+
+        self.run(all_of_them())
+
     @rule(key=keys, tag=st.sampled_from("ab"))
     def tag(self, key: str, tag: str) -> None:
         if key in self.objects:
