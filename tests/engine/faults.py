@@ -32,8 +32,10 @@ class Faulty:
     def disarm(self) -> None:
         self._left = 0
 
-    def _due(self) -> bool:
+    def _due(self, name: str) -> bool:
         self._left -= 1
+        if self._left == 0:
+            self.struck = f"{name}, due"  # and no more than that, if it raises by itself
         return self._left == 0
 
     async def _strike(self, name: str) -> None:
@@ -46,7 +48,7 @@ class Faulty:
             await asyncio.sleep(0)
 
     async def through(self, name: str, call: Callable[[], Awaitable[Any]]) -> Any:
-        due = self._due()
+        due = self._due(name)
         if due and not self._late:
             await self._strike(name)
         result = await call()
@@ -68,7 +70,7 @@ class Faulty:
 
     @asynccontextmanager
     async def _entered(self, name: str, block: Any) -> AsyncIterator[Any]:
-        due = self._due()
+        due = self._due(name)
         if due and not self._late:
             await self._strike(name)
         async with block as value:
@@ -82,8 +84,10 @@ class Faulty:
             yield _Writer(self, blob)
 
     @asynccontextmanager
-    async def open_blob(self, bucket: str, key: str) -> AsyncIterator["_Reader"]:
-        async with self._entered("open_blob", self._inner.open_blob(bucket, key)) as blob:
+    async def open_blob(
+        self, bucket: str, key: str, *, span: tuple[int, int] | None = None
+    ) -> AsyncIterator["_Reader"]:
+        async with self._entered("open_blob", self._inner.open_blob(bucket, key, span=span)) as blob:
             yield _Reader(self, blob)
 
     def lock(self, bucket: str, name: str, *, shared: bool = False) -> Any:

@@ -26,6 +26,7 @@ from tests.engine.world import BUCKET, BodyRefused, Sent, World, world_over
 SIZE = 30_000
 OLD, NEW = version(SIZE, 1), version(SIZE, 2)
 ODD = noise(SIZE, 9)
+FAR = OLD[: SIZE * 3 // 5] + ODD[: SIZE * 2 // 5]
 
 #: What is there before, what is done, and what `s/x.zip` may be afterwards.
 Setup = Callable[[World], Awaitable[object]]
@@ -61,6 +62,18 @@ async def two_references(world: World) -> None:
     await world.put("s/x.zip", OLD)
     await world.backend.remove_record(world.bucket, "deltaspaces/s/references.json")
     await world.put("s/y.zip", version(SIZE, 3))
+
+
+async def drifted(world: World) -> None:
+    """The next delta that is as large as `s/far.zip` is one too many."""
+    await reference(world)
+    await world.put("s/near.zip", OLD)
+    await world.put("s/far.zip", OLD[: SIZE * 3 // 5] + noise(SIZE * 2 // 5, 8))
+
+
+async def four_odd_ones(world: World) -> None:
+    for number in range(4):
+        await world.put(f"s/odd{number}.zip", noise(SIZE, 20 + number))
 
 
 def putting(data: bytes, key: str = "s/x.zip") -> Setup:
@@ -103,6 +116,8 @@ OPERATIONS: dict[str, tuple[Setup, Setup, set[bytes | None]]] = {
     "delta over a delta": (last_delta, putting(NEW), {OLD, NEW}),
     "delta over another reference": (two_references, putting(NEW), {OLD, NEW}),
     "turned raw": (delta, putting(ODD), {OLD, ODD}),
+    "renewed": (drifted, putting(FAR), {None, FAR}),
+    "in place of another": (four_odd_ones, putting(NEW), {None, NEW}),
     "delete reference": (only_reference, deleting, {OLD, None}),
     "delete delta": (delta, deleting, {OLD, None}),
     "delete last delta": (last_delta, deleting, {OLD, None}),
@@ -226,6 +241,7 @@ UPLOADS: dict[str, tuple[Setup, list[bytes]]] = {
     "inline": (last_delta, [b"new"]),
     "reference": (nothing, [NEW]),
     "delta": (last_delta, [NEW]),
+    "renewed": (drifted, [FAR]),
 }
 
 
