@@ -122,17 +122,20 @@ class References:
             return await self._workers.run(likeness.likeness, sketch, window, position, places)
 
     async def forget(self, bucket: str, reference: Reference) -> bool:
-        """What a reference was read as proved wrong: read it anew from storage. False where that is the same.
+        """Something could not be read with a reference: if it is the copy of it that went bad, read it anew.
 
-        Who holds a lease keeps the old bytes.
+        False where there is no copy, or it is what it must be. Who holds a lease keeps the old bytes.
         """
         if self._is_a_file(reference):
             return False
-        entry = self._entries.pop((bucket, reference.id), None)
-        if entry is not None:
-            entry.forgotten = True
-            if entry.leases == 0:
-                entry.close()
+        async with self._leased(bucket, reference) as entry:
+            if entry.mapping is not None and entry.mapping.intact:
+                found = await self._workers.run(_sha256, entry.mapping.view)
+                if found == reference.sha256:
+                    return False
+            if self._entries.get((bucket, reference.id)) is entry:
+                del self._entries[bucket, reference.id]
+                entry.forgotten = True
         await self._cache.forget(reference.sha256)
         return True
 
@@ -220,6 +223,10 @@ def _build(entry: _Entry, source: memoryview, reference: Reference, largest: int
         )
     entry.index = index
     return index
+
+
+def _sha256(data: memoryview) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _sketch(entry: _Entry, source: memoryview, largest: int) -> SourceIndex:

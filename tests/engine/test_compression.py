@@ -177,6 +177,19 @@ async def test_a_copy_that_went_bad_is_made_anew(backend: Backend, tmp_path: Pat
     assert copy.read_bytes() == text(SIZE, 0)
 
 
+async def test_a_damaged_delta_does_not_cost_the_copy(backend: Backend, tmp_path: Path) -> None:
+    async with world_over(backend, cache=tmp_path) as world:
+        reference = await two_versions(world)
+        copy = (tmp_path / reference.sha256).stat()
+        (extent,) = (await world.head("s/v1.zip")).extents
+        good = await world.blob(extent.blob)
+        await world.overwrite_blob(extent.blob, flipped(good, len(good) // 2))
+        for _ in range(2):
+            with pytest.raises(ObjectDamaged):
+                await world.get("s/v1.zip")
+        assert (tmp_path / reference.sha256).stat().st_ino == copy.st_ino
+
+
 async def test_a_cache_that_loses_everything(backend: Backend, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     for _ in range(2):
