@@ -23,9 +23,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield started
 
 
-def stats(server: Server, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "dgproxy", "stats", *arguments],
+def run(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dgproxy", *arguments],
         cwd=server.home,
         env=environment({"DELTAGLIDER_PROXY_DATA_DIR": str(server.data)} | server.settings),
         capture_output=True,
@@ -33,6 +33,10 @@ def stats(server: Server, *arguments: str) -> str:
         timeout=60,
         check=False,
     )
+
+
+def stats(server: Server, *arguments: str) -> str:
+    done = run(server, "stats", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -108,6 +112,16 @@ def test_what_is_kept_is_what_there_is(server: Server, end: str) -> None:
     assert not any(line.get("doubtful") for line in kept)
     assert kept == exactly(server, "--recount")
     assert kept[-1]["summary"]["objects"] == sum(line["objects"] for line in kept[:-1]) > 0
+
+
+def test_maintenance_is_counted(server: Server) -> None:
+    together(server)
+    server.stop()
+    for command in (["optimize"], ["gc", "--delete", "--older-than", "5m"]):
+        done = run(server, *command)
+        assert done.returncode == 0, done.stderr
+        kept = exactly(server)
+        assert kept == exactly(server, "--recount"), command
 
 
 def test_the_table_and_the_numbers(server: Server) -> None:
