@@ -22,7 +22,7 @@ UI_FILES := $(shell find ui -type f -not -path '*/node_modules/*' 2>/dev/null)
 NPM := $(shell command -v npm)
 
 # program:Debian package
-PROGRAMS := cc:gcc cmake:cmake ninja:ninja-build xdelta3:xdelta3 rclone:rclone restic:restic
+PROGRAMS := cc:gcc cmake:cmake ninja:ninja-build xdelta3:xdelta3 zstd:zstd rclone:rclone restic:restic
 
 .PHONY: help
 help:  ## Show this list.
