@@ -81,4 +81,5 @@ class Choice:
         _log.error("reference damaged; no longer offered", bucket=self._bucket, error=str(error))
         self._offered.remove(reference)
         space = keys.space_of(self._key)
+        self._engine.offers.forget(self._bucket, space)
         await deltaspace.withdraw(self._engine.backend, self._bucket, space, reference.id)

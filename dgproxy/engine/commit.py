@@ -9,7 +9,7 @@ the object is committed.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
@@ -36,6 +36,14 @@ _TRIES = 100
 Allow = Callable[[Manifest | None], None]
 
 
+class Seen(NamedTuple):
+    """A manifest as it was, None where there was none, its version, and what the statistics have of it."""
+
+    manifest: Manifest | None
+    version: str
+    numbers: Numbers = NOTHING
+
+
 def anything(_current: Manifest | None) -> None:
     """The unconditional `Allow`."""
 
@@ -57,24 +65,25 @@ async def read(engine: Engine, bucket: str, key: str) -> Manifest:
     return parse(stored, bucket, key)
 
 
-async def check(engine: Engine, bucket: str, key: str, allow: Allow) -> None:
-    """Ask `allow` before a body is read; the commit asks again.
+async def check(engine: Engine, bucket: str, key: str, allow: Allow) -> Seen:
+    """Ask `allow` before a body is read; the commit asks again, and may begin with what was seen here.
 
     Raises BucketNotFound and what `allow` raises.
     """
-    if allow is anything:
-        await engine.backend.head_bucket(bucket)
-    else:
-        allow((await _current(engine, bucket, key, allow)).manifest)
+    seen = await _current(engine, bucket, key, allow)
+    allow(seen.manifest)
+    return seen
 
 
-async def commit(engine: Engine, bucket: str, manifest: Manifest, allow: Allow = anything) -> None:
+async def commit(
+    engine: Engine, bucket: str, manifest: Manifest, allow: Allow = anything, seen: Seen | None = None
+) -> None:
     """Make `manifest` the current one of its key, then remove what it replaced.
 
     Raises what `allow` raises, Contended, and the storage layer's errors. Whether the write took place is
     open after a plain StorageError and a cancellation: see `may_be_current`.
     """
-    await swap(engine, bucket, manifest.key, lambda _: manifest, allow)
+    await swap(engine, bucket, manifest.key, lambda _: manifest, allow, seen)
     if manifest.extents:
         await _undo_in_another_bucket(engine, bucket, manifest)
 
@@ -86,7 +95,7 @@ async def _undo_in_another_bucket(engine: Engine, bucket: str, manifest: Manifes
     became of the bucket this write was for.
     """
     try:
-        async with engine.backend.open_blob(bucket, manifest.extents[0].blob):
+        async with engine.backend.open_blob(bucket, manifest.extents[0].blob, span=(0, 0)):
             return
     except RecordNotFound as error:
         try:
@@ -142,16 +151,18 @@ async def swap(
     key: str,
     successor: Callable[[Manifest | None], Manifest],
     allow: Allow = anything,
+    seen: Seen | None = None,
 ) -> Manifest:
     """`commit` for a manifest that follows from the current one; returns what was written.
 
-    `successor` may raise to refuse, and is asked again when another writer was faster.
+    `successor` may raise to refuse, and is asked again when another writer was faster. What was `seen`
+    before is as good as current: if it is not, the write is refused.
     """
     place, space = keys.manifest(key), keys.space_of(key)
     await engine.ledger.open(bucket)
     for _ in range(_TRIES):
-        current = await _current(engine, bucket, key, allow)
-        old = current.manifest
+        current = seen or await _current(engine, bucket, key, allow)
+        old, seen = current.manifest, None
         allow(old)
         new = successor(old)
         data, began = record.encode(new), engine.now()
@@ -251,16 +262,7 @@ async def _discard_blobs(
             engine.ledger.changed(bucket, space, began, Numbers(blobs=-freed))
 
 
-@dataclass(frozen=True, slots=True)
-class _Current:
-    """What stands under a key: the manifest if it can be read, its version, and what the statistics have."""
-
-    manifest: Manifest | None = None
-    version: str = ABSENT
-    numbers: Numbers = NOTHING
-
-
-async def _current(engine: Engine, bucket: str, key: str, allow: Allow) -> _Current:
+async def _current(engine: Engine, bucket: str, key: str, allow: Allow) -> Seen:
     """The manifest to be replaced.
 
     A damaged one reads as None where `allow` is unconditional: then what replaces it does not depend on it.
@@ -268,13 +270,13 @@ async def _current(engine: Engine, bucket: str, key: str, allow: Allow) -> _Curr
     try:
         stored = await engine.backend.read_record(bucket, keys.manifest(key))
     except RecordNotFound:
-        return _Current()
+        return Seen(None, ABSENT)
     try:
         manifest = parse(stored, bucket, key)
-        return _Current(manifest, stored.version, Numbers(1, manifest.size, len(stored.data)))
+        return Seen(manifest, stored.version, Numbers(1, manifest.size, len(stored.data)))
     except ObjectDamaged as error:
         if allow is not anything:
             raise
         _log.error("damaged manifest replaced; its blobs stay", bucket=bucket, key=key, error=str(error))
         engine.ledger.doubt(bucket, keys.space_of(key))
-        return _Current(None, stored.version, Numbers(1, 0, len(stored.data)))
+        return Seen(None, stored.version, Numbers(1, 0, len(stored.data)))

@@ -2,9 +2,9 @@
 """CompleteMultipartUpload: the parts' extents become one manifest.
 
 Idempotent: a repeated Complete, also after a crash or on another process, finds its own result by the
-upload's id in the manifest. It holds the upload's lock exclusively, so neither another Complete, nor Abort,
-nor a late part interferes. No object data moves, except for an object so small that it goes
-into its manifest, and for one that becomes a reference.
+upload's id in the manifest. It is the only one to end the upload (`engine.ending`), so neither another
+Complete, nor Abort, nor a late part interferes. No object data moves, except for an object so small that it
+goes into its manifest, and for one that becomes a reference.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from dgproxy.engine.body import Digests
 from dgproxy.engine.commit import Allow, anything, check, commit
 from dgproxy.engine.context import Engine
 from dgproxy.engine.copy import ReadingBody
+from dgproxy.engine.ending import ending
 from dgproxy.engine.errors import (
     ObjectDamaged,
     ObjectTooLarge,
@@ -71,7 +72,7 @@ async def complete(
     Raises UploadNotFound, PartInvalid, PartTooSmall, ObjectTooLarge, what `verify` and `allow` raise, and
     what `commit` raises; the upload is then as it was.
     """
-    async with engine.backend.lock(bucket, multipart.upload_lock(upload_id)):
+    async with ending(engine, bucket, upload_id) as still_ours:
         done = await _result_of(engine, bucket, key, upload_id)
         try:
             upload = await multipart.find(engine, bucket, key, upload_id)
@@ -83,6 +84,7 @@ async def complete(
         if done is None:
             chosen = _choose(parts, wanted)
             manifest = _manifest(engine, upload, chosen, verify(upload, chosen))
+            await still_ours()
             done = await _commit(engine, bucket, manifest, allow)
         records = [keys.part(upload_id, part.number) for part in parts]
         await multipart.finish(engine, bucket, upload, parts, records, done)

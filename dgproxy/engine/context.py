@@ -14,6 +14,7 @@ from dgproxy.codec.workers import Workers
 from dgproxy.engine.budget import Budget
 from dgproxy.engine.ids import new_id
 from dgproxy.engine.ledger import Ledger
+from dgproxy.engine.offers import Offers
 from dgproxy.engine.policy import Policy
 from dgproxy.engine.references import References
 from dgproxy.engine.summaries import Summaries
@@ -35,6 +36,7 @@ class Engine:
     references: References
     summaries: Summaries
     budget: Budget
+    offers: Offers
     policy: Policy
     now: Callable[[], int]
     ledger: Ledger
@@ -66,6 +68,7 @@ async def running(
                 references,
                 Summaries(),
                 Budget(transfer_memory),
+                Offers(),
                 policy,
                 now,
                 Ledger(now),

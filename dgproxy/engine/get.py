@@ -201,7 +201,8 @@ async def _open_extent(
     engine: Engine, stack: AsyncExitStack, bucket: str, extent: Extent, cuts: list[_Cut]
 ) -> list[_Piece]:
     """Open what these windows of an extent need."""
-    blob = await stack.enter_async_context(engine.backend.open_blob(bucket, extent.blob))
+    span = (cuts[0].window.offset, cuts[-1].window.offset + cuts[-1].window.stored) if cuts else (0, 0)
+    blob = await stack.enter_async_context(engine.backend.open_blob(bucket, extent.blob, span=span))
     codec = coding(extent.codec)
     if not codec.is_delta:
         return [_Piece(cut, blob, codec, None, None) for cut in cuts]

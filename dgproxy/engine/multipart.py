@@ -2,9 +2,9 @@
 """Multipart uploads under way: begin, parts, abort, and what is listed of them.
 
 The state is records under `uploads/<id>/`, so any process can go on with an upload, also after a restart. A
-part is stored as it arrives, alone, as one extent; its record is published under the upload's lock, shared,
-which Complete (`engine.complete`) and Abort hold exclusively: a part is either part of what they see or
-refused.
+part is stored as it arrives, alone, as one extent; its record is published under the upload's lock, shared.
+Complete (`engine.complete`) and Abort are alone with the upload (`engine.ending`): a part is either part of
+what they see or refused.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from dgproxy.engine import keys, record
 from dgproxy.engine.body import Body
 from dgproxy.engine.commit import discard_blobs, read
 from dgproxy.engine.context import Engine
+from dgproxy.engine.ending import Upload, ending, upload_lock
 from dgproxy.engine.errors import Contended, ObjectDamaged, ObjectNotFound, UploadNotFound
 from dgproxy.engine.ids import is_id
 from dgproxy.engine.intake import take
@@ -30,22 +31,24 @@ from dgproxy.storage.backend import (
     VersionConflict,
 )
 
+__all__ = [
+    "PartRecord",
+    "Upload",
+    "abort",
+    "begin",
+    "find",
+    "finish",
+    "parts_of",
+    "put_part",
+    "result_of",
+    "upload_lock",
+    "uploads_of",
+]
+
 _log = structlog.get_logger(__name__)
 
 _TRIES = 50
 _PAGE = 1000
-
-
-class Upload(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A multipart upload: what Create said. Times in milliseconds since the epoch."""
-
-    id: str
-    key: str
-    created: int
-    attributes: Attributes = Attributes()
-    #: Algorithm in lower case and type announced for the whole object, '' when none was.
-    checksum_algorithm: str = ""
-    checksum_type: str = ""
 
 
 class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -57,11 +60,6 @@ class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     created: int
     extent: Extent
     checksums: dict[str, str] = {}
-
-
-def upload_lock(upload_id: str) -> str:
-    """The name of the lock between parts (shared), Complete and Abort (exclusive)."""
-    return f"upload {upload_id}"
 
 
 async def begin(
@@ -130,9 +128,21 @@ async def put_part(
                     taken.keep()
                 raise
             taken.keep()
+            if not engine.backend.capabilities.exclusive_locks:
+                await _require_open(engine, bucket, key, upload_id)
     if replaced is not None:
         await _discard_parts(engine, bucket, key, [replaced])
     return part
+
+
+async def _require_open(engine: Engine, bucket: str, key: str, upload_id: str) -> None:
+    """See that nobody has begun to end an upload by the time a part of it is stored.
+
+    Raises Contended, UploadNotFound. Then both that part and the one it replaced must stay: either may have
+    become part of the object.
+    """
+    if (await find(engine, bucket, key, upload_id)).ending:
+        raise Contended(f"upload {upload_id} of {bucket}/{key} is being completed or aborted")
 
 
 async def _write_part(engine: Engine, bucket: str, upload: Upload, part: PartRecord) -> PartRecord | None:
@@ -199,7 +209,7 @@ async def abort(engine: Engine, bucket: str, key: str, upload_id: str) -> None:
     Raises UploadNotFound, also when the upload had become its object and only its records were left: that is
     put in order, and the object stays. ObjectDamaged when that can't be found out.
     """
-    async with engine.backend.lock(bucket, upload_lock(upload_id)):
+    async with ending(engine, bucket, upload_id):
         upload = await find(engine, bucket, key, upload_id)
         places = await _all_keys(engine, bucket, keys.parts(upload_id))
         found = [_readable(stored, what) for what, stored in await _read_all(engine, bucket, places)]

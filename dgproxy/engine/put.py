@@ -8,12 +8,13 @@ import msgspec
 from dgproxy import timing
 from dgproxy.engine import deltaspace, duplicates, keys
 from dgproxy.engine.body import Body
-from dgproxy.engine.commit import Allow, anything, check, commit, may_be_needed, swap
+from dgproxy.engine.commit import Allow, Seen, anything, check, commit, may_be_needed, swap
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectNotFound
 from dgproxy.engine.intake import Taken, take
 from dgproxy.engine.manifest import FORMAT, Attributes, Manifest
 from dgproxy.engine.policy import storage_type
+from dgproxy.storage.backend import Unavailable
 
 
 async def put_object(
@@ -25,7 +26,7 @@ async def put_object(
     Overloaded, Contended, what `allow` and the body raise, and the storage layer's errors; then the old
     object is untouched.
     """
-    await check(engine, bucket, key, allow)
+    seen = await check(engine, bucket, key, allow)
     limit = engine.policy.put_limit()
     async with take(engine, bucket, key, body, whole_object=True, limit=limit) as taken:
         extents = () if taken.extent is None else (taken.extent,)
@@ -44,11 +45,16 @@ async def put_object(
             extents=extents,
             pins=taken.pins,
         )
-        return await commit_taken(engine, bucket, manifest, taken, allow)
+        return await commit_taken(engine, bucket, manifest, taken, allow, seen)
 
 
 async def commit_taken(
-    engine: Engine, bucket: str, manifest: Manifest, taken: Taken, allow: Allow = anything
+    engine: Engine,
+    bucket: str,
+    manifest: Manifest,
+    taken: Taken,
+    allow: Allow = anything,
+    seen: Seen | None = None,
 ) -> Manifest:
     """Commit a manifest that points to what was just taken in; a new reference is then offered.
 
@@ -57,22 +63,26 @@ async def commit_taken(
     committed; raises what `commit` raises.
     """
     return await duplicates.store(
-        engine, bucket, manifest, lambda: _commit_taken(engine, bucket, manifest, taken, allow), allow
+        engine, bucket, manifest, lambda: _commit_taken(engine, bucket, manifest, taken, allow, seen), allow
     )
 
 
-async def _commit_taken(engine: Engine, bucket: str, manifest: Manifest, taken: Taken, allow: Allow) -> None:
+async def _commit_taken(
+    engine: Engine, bucket: str, manifest: Manifest, taken: Taken, allow: Allow, seen: Seen | None
+) -> None:
     try:
         with timing.stage("commit"):
-            await commit(engine, bucket, manifest, allow)
-    except BaseException:
-        if await may_be_needed(engine, bucket, manifest):
+            await commit(engine, bucket, manifest, allow, seen)
+    except BaseException as error:
+        # A write that never got an answer may still take place, after whoever looks now.
+        if isinstance(error, Unavailable) or await may_be_needed(engine, bucket, manifest):
             taken.keep()
         raise
     taken.keep()
     if taken.pins:
         for reference in manifest.references():
             space, most = keys.space_of(manifest.key), engine.policy.max_references
+            engine.offers.forget(bucket, space)
             await deltaspace.offer(engine.backend, bucket, space, reference, most, taken.leaves)
 
 

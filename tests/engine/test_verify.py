@@ -193,8 +193,8 @@ class Meddling:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def open_blob(self, bucket: str, key: str) -> Any:
-        return _Opening(self, self._inner.open_blob(bucket, key))
+    def open_blob(self, bucket: str, key: str, **hints: Any) -> Any:
+        return _Opening(self, self._inner.open_blob(bucket, key, **hints))
 
     async def happen(self) -> None:
         if self.times:
