@@ -5,6 +5,7 @@ The exit code is 0 when all is as good as it gets, 1 when an object had to be le
 it, 2 when it could not be done. What is done is the business of `engine.optimize`.
 """
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
 import click
@@ -12,7 +13,7 @@ import msgspec
 
 from dgproxy.commands import storage
 from dgproxy.commands.storage import Progress, Said, size
-from dgproxy.engine import inventory, keys
+from dgproxy.engine import bookkeeping, inventory, keys
 from dgproxy.engine.context import Engine
 from dgproxy.engine.optimize import Outcome
 from dgproxy.engine.optimize import optimize as optimize_bucket
@@ -45,7 +46,13 @@ def optimize(said: Said, place: str, cpu: float, pace: Pace, as_json: bool) -> N
     Exit code: 0 done, 1 something was left out, 2 could not do it.
     """
     rest = Rest(cpu)
-    storage.run(said, lambda engine: _optimize(engine, place, rest, pace, as_json=as_json))
+    storage.run(said, lambda engine: _kept(engine, _optimize(engine, place, rest, pace, as_json=as_json)))
+
+
+async def _kept(engine: Engine, work: Awaitable[int]) -> int:
+    """Do it with the statistics kept."""
+    async with bookkeeping.kept(engine):
+        return await work
 
 
 @dataclass(slots=True)

@@ -118,6 +118,7 @@ def run_on_temporary_storage(said: Said, work: Work) -> NoReturn:
         settings = config.load(said[0], file=said[1]).settings
     except ConfigError as error:
         fail(*error.problems)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # leave by way of the block
     with tempfile.TemporaryDirectory(prefix="deltaglider_proxy-") as directory:
         top = Path(directory)
         elsewhere = {"data_dir": top / "data", "cache_dir": top / "cache", "durability": "relaxed"}

@@ -186,8 +186,9 @@ async def _records(engine: Engine, bucket: str, prefix: str) -> AsyncIterator[_S
             yield subject(item.key)
     if prefix:
         return
-    async for item in inventory.listed(engine.backend, bucket, keys.CONFIG):
-        yield subject(item.key)
+    for room in (keys.CONFIG, keys.STATISTICS):
+        async for item in inventory.listed(engine.backend, bucket, room):
+            yield subject(item.key)
     async for group in inventory.groups(engine.backend, bucket, keys.UPLOADS):
         yield subject(f"{group}upload.json")
 

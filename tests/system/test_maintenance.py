@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dgproxy.engine.ids import new_id
 from tests.system.artifacts import generate
 from tests.system.clients import S3Client, boto3_client
-from tests.system.harness import Server, environment
+from tests.system.harness import Server, environment, eventually
 
 LONG_AGO = 1_600_000_000_000
 
@@ -326,7 +327,8 @@ def test_it_stops_when_told_to(server: Server, s3: S3Client) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(2)
+    # Its threads are there once it has begun.
+    eventually(lambda: psutil.Process(process.pid).num_threads() > 1, "gc at work")
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 128 + signal.SIGINT
