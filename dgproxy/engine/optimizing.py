@@ -81,8 +81,16 @@ async def _lead(engine: Engine, hours: Hours, rest: Rest) -> None:
     """Do a round a day."""
     last = float("-inf")
     while True:
-        if hours.now() and time.monotonic() - last >= _ROUND and await run_round(engine, hours, rest):
-            last = time.monotonic()
+        if hours.now() and time.monotonic() - last >= _ROUND:
+            done = True
+            try:
+                done = await run_round(engine, hours, rest)
+            except StorageError:
+                raise
+            except Exception:  # noqa: BLE001 - a mistake of ours must not reach a request
+                _log.exception("optimizer failed; please report this")
+            if done:
+                last = time.monotonic()
         await asyncio.sleep(_LOOK)
 
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from dgproxy.engine import optimizing
 from dgproxy.engine.optimizing import Hours, run_round
 from dgproxy.engine.rest import Rest
-from dgproxy.storage.backend import StorageError
+from dgproxy.storage.backend import Listed, StorageError
 from tests.engine.material import version
 from tests.engine.world import World
 
@@ -31,7 +32,8 @@ async def populate(world: World) -> None:
 
 
 async def stored(world: World) -> int:
-    return sum([len(await world.blob(place)) for place in await world.stored()])
+    page = await world.backend.list_records(world.bucket, "deltaspaces/", limit=1000)
+    return sum(item.size for item in page.items if isinstance(item, Listed))
 
 
 async def test_a_round_goes_over_every_bucket(world: World) -> None:
@@ -64,28 +66,44 @@ async def test_it_leads_when_nobody_else_does(world: World, monkeypatch: pytest.
         assert alone, "who ends gives its lead back"
 
 
+class Failing:
+    """A backend that can't even list its buckets."""
+
+    def __init__(self, inner: Any, error: Exception) -> None:
+        self._inner = inner
+        self._error = error
+        self.times = 0
+        self.thrice = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def list_buckets(self) -> Any:
+        self.times += 1
+        if self.times == 3:
+            self.thrice.set()
+        raise self._error
+
+
 async def test_an_error_stops_nothing_but_the_round(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(optimizing, "_LOOK", 0.02)
-
-    class Failing:
-        def __init__(self, inner: Any) -> None:
-            self._inner = inner
-            self.times = 0
-            self.thrice = asyncio.Event()
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._inner, name)
-
-        async def list_buckets(self) -> Any:
-            self.times += 1
-            if self.times == 3:
-                self.thrice.set()
-            raise StorageError("EIO")
-
-    backend = Failing(world.backend)
+    backend = Failing(world.backend, StorageError("EIO"))
     engine = world.over(backend).engine  # type: ignore[arg-type]
     async with optimizing.optimizing(engine, ALWAYS, Rest()), asyncio.timeout(20):
         await backend.thrice.wait()
+
+
+async def test_a_mistake_of_ours_waits_for_the_next_day(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optimizing, "_LOOK", 0.01)
+    backend = Failing(world.backend, KeyError("a mistake"))
+    engine = world.over(backend).engine  # type: ignore[arg-type]
+    with capture_logs() as logged:
+        async with optimizing.optimizing(engine, ALWAYS, Rest()):
+            await asyncio.sleep(0.3)
+    assert backend.times == 1
+    assert [line["event"] for line in logged] == ["optimizer failed; please report this"]
 
 
 async def test_where_others_may_write_nobody_leads(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
