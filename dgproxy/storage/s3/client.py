@@ -47,6 +47,8 @@ class Store:
     session_token: str | None = None
     #: Before the names of all buckets.
     bucket_prefix: str = ""
+    #: A profile of the AWS tools' files, instead of their environment variables.
+    profile: str | None = None
 
 
 class Retried:
@@ -110,6 +112,7 @@ async def connected(store: Store) -> AsyncIterator[Client]:
         aws_secret_access_key=store.secret_access_key,
         aws_session_token=store.session_token,
         region_name=store.region,
+        profile_name=store.profile,
     )
     config = AioConfig(
         max_pool_connections=CONNECTIONS,
