@@ -18,16 +18,25 @@ from dgproxy.storage.backend import Unavailable
 
 
 async def put_object(
-    engine: Engine, bucket: str, key: str, body: Body, attributes: Attributes, allow: Allow = anything
+    engine: Engine,
+    bucket: str,
+    key: str,
+    body: Body,
+    attributes: Attributes,
+    allow: Allow = anything,
+    *,
+    created: int | None = None,
+    limit: int | None = None,
 ) -> Manifest:
     """Store `body` as the object `key` and return its manifest.
 
-    `allow` is asked before the body is read and again at the commit. Raises BucketNotFound, ObjectTooLarge,
-    Overloaded, Contended, what `allow` and the body raise, and the storage layer's errors; then the old
-    object is untouched.
+    `allow` is asked before the body is read and again at the commit. `created` is now, `limit` that of one
+    PUT, unless given: an object from elsewhere has a date, and need not have come in one piece. Raises
+    BucketNotFound, ObjectTooLarge, Overloaded, Contended, what `allow` and the body raise, and the storage
+    layer's errors; then the old object is untouched.
     """
     seen = await check(engine, bucket, key, allow)
-    limit = engine.policy.put_limit()
+    limit = engine.policy.put_limit() if limit is None else limit
     async with take(engine, bucket, key, body, whole_object=True, limit=limit) as taken:
         extents = () if taken.extent is None else (taken.extent,)
         manifest = Manifest(
@@ -36,7 +45,7 @@ async def put_object(
             generation=engine.new_id(),
             size=taken.digests.size,
             etag=taken.digests.md5.hex(),
-            created=engine.now(),
+            created=engine.now() if created is None else created,
             storage=storage_type(extents),
             sha256=taken.digests.sha256.hex(),
             checksums=taken.checksums,
