@@ -22,7 +22,7 @@ from dgproxy.storage.backend import BucketNotFound, Buffer, Listed, RecordNotFou
 from dgproxy.storage.s3.buckets import Buckets
 from dgproxy.storage.s3.client import Client, Retried
 from dgproxy.storage.s3.failures import NotThere
-from dgproxy.storage.s3.keymap import encode
+from dgproxy.storage.s3.keymap import place_of
 from dgproxy.storage.s3.outlast import outlast
 
 #: Bytes of a part: S3 wants 5 MiB and takes 10,000 of them, so a blob has at most 78 GiB.
@@ -43,7 +43,7 @@ class StagedBlob:
         self._client = client
         self._buckets = buckets
         self._bucket = bucket
-        self._place = {"Bucket": buckets.name(bucket), "Key": encode(key)}
+        self._place = {"Bucket": buckets.name(bucket), "Key": place_of(key)}
         self._part = io.BytesIO()
         self._size = 0
         self._upload = ""

@@ -9,7 +9,13 @@ not what: it is `NotThere`, and who asked finds out.
 from typing import Any, Final
 
 import aiohttp
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,  # noqa: A004 - botocore's own, no relation of the built-in one
+    HTTPClientError,
+    NoCredentialsError,
+)
 
 from dgproxy.storage.errors import (
     AccessRefused,
@@ -85,7 +91,7 @@ def from_failure(error: Exception, what: str) -> StorageError:
         return kind(f"{what}: the store says {status} {code}: {message}".rstrip(": "))
     if isinstance(error, NoCredentialsError):
         return AccessRefused(f"{what}: no credentials for the store were found")
-    if isinstance(error, HTTPClientError | aiohttp.ClientError | OSError):
+    if isinstance(error, ConnectionError | HTTPClientError | aiohttp.ClientError | OSError):
         return Unavailable(f"{what}: the store can't be reached: {error or type(error).__name__}")
     return StorageError(f"{what}: {error}")
 

@@ -17,6 +17,8 @@ encoding, and that all keys under a prefix, and no others but those `Prefix.beyo
 import re
 from typing import Final, NamedTuple
 
+from dgproxy.storage.errors import KeyTooLong
+
 #: What a store takes at most, in bytes (S3 user guide, "Creating object key names").
 LONGEST: Final = 1024
 
@@ -42,9 +44,17 @@ class Prefix(NamedTuple):
 
 
 def encode(key: str) -> str:
-    """The key as it is in the store."""
+    """The key as it is in the store, or would be."""
     room, _, rest = key.partition("/")
     return "/".join([room, *_names(rest)]) + _END
+
+
+def place_of(key: str) -> str:
+    """The key as it is in the store. Raises KeyTooLong when it has no room for that."""
+    place = encode(key)
+    if len(place.encode()) > LONGEST:
+        raise KeyTooLong(f"{key!r} takes {len(place.encode())} of {LONGEST} bytes in the store")
+    return place
 
 
 def encode_prefix(prefix: str) -> Prefix:

@@ -14,7 +14,7 @@ from dgproxy.storage.backend import Damaged, RecordNotFound, StorageError
 from dgproxy.storage.s3.buckets import Buckets
 from dgproxy.storage.s3.client import CONNECTIONS, Client
 from dgproxy.storage.s3.failures import FAILURES, NotThere
-from dgproxy.storage.s3.keymap import encode
+from dgproxy.storage.s3.keymap import place_of
 
 #: Half of the connections: the other half is for calls.
 _STREAMS: Final = CONNECTIONS // 2
@@ -36,7 +36,7 @@ class OpenBlob:
         self._streams = streams
         self._bucket = bucket
         self._key = key
-        self._place = {"Bucket": buckets.name(bucket), "Key": encode(key)}
+        self._place = {"Bucket": buckets.name(bucket), "Key": place_of(key)}
         self._size = 0
         self._stream: Any = None
         self._at = self._end = 0

@@ -15,7 +15,7 @@ from dgproxy.storage.backend import ABSENT, Record, RecordNotFound, VersionConfl
 from dgproxy.storage.s3.buckets import Buckets
 from dgproxy.storage.s3.client import Client, Retried
 from dgproxy.storage.s3.failures import NotThere
-from dgproxy.storage.s3.keymap import encode
+from dgproxy.storage.s3.keymap import place_of
 from dgproxy.storage.s3.outlast import outlast
 from dgproxy.storage.s3.together import together
 
@@ -32,7 +32,7 @@ class Records:
 
     async def read(self, bucket: str, key: str) -> Record:
         """See the contract."""
-        data, etag = await self._client.get(self._buckets.name(bucket), encode(key))
+        data, etag = await self._client.get(self._buckets.name(bucket), place_of(key))
         return Record(data, etag, etag)
 
     async def read_present(self, bucket: str, keys: Sequence[str]) -> list[Record | None]:
@@ -59,7 +59,7 @@ class Records:
                 "put_object",
                 retried,
                 Bucket=self._buckets.name(bucket),
-                Key=encode(key),
+                Key=place_of(key),
                 Body=data,
                 ContentType="application/json",
                 **condition,
@@ -99,7 +99,7 @@ class Records:
                 "delete_object",
                 retried,
                 Bucket=self._buckets.name(bucket),
-                Key=encode(key),
+                Key=place_of(key),
                 IfMatch=version,
             )
             await outlast(delete)
