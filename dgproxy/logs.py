@@ -23,6 +23,8 @@ __all__ = ["get_logger", "setup"]
 _SECRET_KEYS: Final = frozenset({"authorization", "password", "secret", "secret_access_key", "session_token"})
 #: The same in running text, such as a header or a presigned URL (Signature Version 4 or 2) in a traceback.
 _SECRET_TEXT: Final = re.compile(r"(?i)((?:signature|x-amz-security-token)(?:=|%3d))[^&\s,\"'\\]+")
+#: What such text has in it, in lower case: looking for words is ten times cheaper than the pattern.
+_SECRET_WORDS: Final = ("signature", "x-amz-security-token")
 _HIDDEN: Final = "[hidden]"
 
 
@@ -94,4 +96,8 @@ def _hide_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
 
 
 def _hide_text(_logger: WrappedLogger, _method: str, line: Any) -> str:
-    return _SECRET_TEXT.sub(rf"\1{_HIDDEN}", line)
+    text = str(line)
+    lower = text.lower()
+    if not any(word in lower for word in _SECRET_WORDS):
+        return text
+    return _SECRET_TEXT.sub(rf"\1{_HIDDEN}", text)

@@ -107,8 +107,8 @@ export function Shell({ store, onSignOut }: { store: Store; onSignOut: () => voi
             <ThemeButton />
             <span title="S3 endpoint">{store.endpoint}</span>
             {store.session.kind === "keys" ? (
-              <button type="button" className="button small" onClick={onSignOut}>
-                <Icon name="signOut" size={16} /> Sign out
+              <button type="button" className="button small" aria-label="Sign out" onClick={onSignOut}>
+                <Icon name="signOut" size={16} /> <span>Sign out</span>
               </button>
             ) : (
               <span>Open access, nobody signs in</span>

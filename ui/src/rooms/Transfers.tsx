@@ -82,7 +82,8 @@ export function Transfers() {
         <progress className={styles.total} max={Math.max(size, 1)} value={sent} aria-label="All uploads" />
       )}
       {!folded && (
-        <ul>
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+        <ul tabIndex={0}>
           {rows.map((transfer) => (
             <TransferRow key={transfer.id} transfer={transfer} />
           ))}

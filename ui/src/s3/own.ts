@@ -47,6 +47,31 @@ export interface Stats {
   failures: Failure[];
 }
 
+/** What something holds and takes, in the words of `deltaglider_proxy stats`. */
+export interface Held {
+  bucket: string;
+  objects: number;
+  logical_bytes: number;
+  /** References and manifests counted in. */
+  stored_bytes: number;
+  savings: number | null;
+  /** Stored by original bytes of the latest deltas; null when there was none. */
+  recent_delta_ratio: number | null;
+  /** It is being counted anew. */
+  doubtful: boolean;
+}
+
+export interface SavingsReport {
+  /** The largest, a thousand at most. */
+  deltaspaces: (Held & { deltaspace: string })[];
+  buckets: Held[];
+  summary: Held & { deltaspaces: number };
+}
+
+export async function readSavings(store: Store, signal: AbortSignal): Promise<SavingsReport> {
+  return (await ask(store, "savings", {}, signal)) as SavingsReport;
+}
+
 export async function readStats(store: Store, signal: AbortSignal): Promise<Stats> {
   return (await ask(store, "stats", {}, signal)) as Stats;
 }
