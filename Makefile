@@ -22,7 +22,8 @@ UI_FILES := $(shell find ui -type f -not -path '*/node_modules/*' 2>/dev/null)
 NPM := $(shell command -v npm)
 
 # program:Debian package
-PROGRAMS := cc:gcc cmake:cmake ninja:ninja-build xdelta3:xdelta3 zstd:zstd rclone:rclone restic:restic
+PROGRAMS := cc:gcc cmake:cmake ninja:ninja-build xdelta3:xdelta3 zstd:zstd rclone:rclone restic:restic \
+    chromium:chromium
 
 .PHONY: help
 help:  ## Show this list.
@@ -59,6 +60,10 @@ test-c: programs
 .PHONY: test-ui
 test-ui: ui
 	@if [[ -n "$(NPM)" ]]; then cd ui && npm run --silent test; fi
+
+.PHONY: screenshots
+screenshots: .venv/.tools programs ui  ## Use the browser UI in Chromium, and take the pictures that the README shows.
+	@UI_SCREENSHOTS=docs/images $(VENV)/python -m pytest tests/ui $(ARGS)
 
 .PHONY: lint
 lint: .venv/.tools  ## Check format, style, types and layers of the Python code, and the format of the C code.
