@@ -14,6 +14,7 @@ extent that is as small as it gets says so, and so does a deltaspace in which no
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from dgproxy.engine.manifest import Manifest, Reference
 from dgproxy.engine.optimize_measure import Sample, against, alone, indexed, take_sample
 from dgproxy.engine.optimize_plan import (
     CANDIDATES,
+    PRESENT,
     SAMPLES,
     WORTH_WRITING,
     Costs,
@@ -139,6 +141,7 @@ class _Survey:
     objects: int = 0
     #: By id; those of this deltaspace.
     references: dict[str, Reference] = field(default_factory=dict)
+    users: Counter[str] = field(default_factory=Counter)
     samples: list[Manifest] = field(default_factory=list)
     #: Content digests that were met more than once.
     twice: set[str] = field(default_factory=set)
@@ -219,11 +222,10 @@ class _Deltaspace:
             if survey.objects in wanted and not _shares(manifest):
                 survey.samples.append(manifest)
             survey.objects += 1
-            survey.references |= {
-                reference.id: reference
-                for reference in manifest.references()
-                if keys.space_of_blob(reference.blob) == self.space
-            }
+            for reference in manifest.references():
+                if keys.space_of_blob(reference.blob) == self.space:
+                    survey.references[reference.id] = reference
+                    survey.users[reference.id] += 1
         survey.digest = digest.hexdigest()
         return survey
 
@@ -272,12 +274,17 @@ class _Deltaspace:
     # -- the references ------------------------------------------------------------------------------------
 
     async def _choose(self, survey: _Survey, outcome: Outcome) -> list[Reference]:
-        """The references that the objects are to have; those that are new are made and offered."""
-        present = list(survey.references.values())
+        """The references that the objects are to have; those that are new are made and offered.
+
+        Those that are there come the most used first.
+        """
+        present = [survey.references[each] for each, _ in survey.users.most_common()]
         if len(survey.samples) < 2:
             return present
-        candidates, costs = await self._measure(survey, present)
-        best = choose(costs, range(len(present)), self.engine.policy.max_references)
+        most_used = present[:PRESENT]
+        candidates, costs = await self._measure(survey, most_used)
+        most = self.engine.policy.max_references
+        best = await self.engine.workers.run(choose, costs, range(len(most_used)), most)
         if best is None:
             return present
         chosen = []
@@ -333,15 +340,12 @@ class _Deltaspace:
                 deltas.append(await self._against(manifest, samples, apart))
         numbers = {reference.id: number for number, reference in enumerate(present)}
         now = [
-            _now(
-                sample.manifest,
-                apart[place],
-                [deltas[numbers[each]][place] for each in _used(sample) & numbers.keys()],
-            )
+            _now(sample.manifest, [deltas[numbers[each]][place] for each in _used(sample) & numbers.keys()])
             for place, sample in enumerate(samples)
         ]
         weight = survey.objects / len(samples) if samples else 0.0
-        return candidates, Costs(whole, deltas, apart, now, weight)
+        elsewhere = sum(each.cost for each in survey.references.values() if each.id not in numbers)
+        return candidates, Costs(whole, deltas, apart, now, weight, float(elsewhere))
 
     async def _sample(self, manifest: Manifest) -> Sample | None:
         try:
@@ -428,12 +432,14 @@ class _Deltaspace:
 
     async def _best(self, manifest: Manifest, chosen: list[Reference]) -> Reference | None:
         """The reference that promises most for an object; None when none promises anything."""
-        if len(chosen) == 1:
-            return chosen[0]
+        own = manifest.references()
+        asked = [each for number, each in enumerate(chosen) if number < PRESENT or each in own]
+        if len(asked) == 1:
+            return asked[0]
         promised: list[tuple[float, str, Reference]] = []
         start, stop = windows_of(manifest.size)[0]
         window = memoryview(await span(self.engine, self.bucket, manifest, start, stop))
-        for reference in chosen:
+        for reference in asked:
             with suppress(ObjectDamaged):
                 saving = await self.engine.references.likeness(self.bucket, reference, window, 0, PLACES)
                 promised.append((saving, reference.id, reference))
@@ -482,11 +488,11 @@ def _used(sample: Sample) -> set[str]:
     return {reference.id for reference in sample.manifest.references()}
 
 
-def _now(manifest: Manifest, whole: float, against_its_own: list[float]) -> float:
-    """What a sample takes as it is, by the same measure: nothing more when it is a reference itself."""
+def _now(manifest: Manifest, against_its_own: list[float]) -> float:
+    """What a sample takes as it is, by the same measure if there is one; nothing more for a reference."""
     if _founded(manifest):
         return 0.0
-    return min([whole, *against_its_own])
+    return min(against_its_own, default=float(manifest.stored))
 
 
 def _is_done(manifest: Manifest, chosen: list[Reference], *, renewed: bool) -> bool:

@@ -16,6 +16,12 @@ WORTH_WRITING: Final = 0.01
 SAMPLES: Final = 12
 CANDIDATES: Final = 8
 
+#: References that are there already and are candidates, too: the most used.
+PRESENT: Final = 12
+
+#: Sets of up to this size are all tried, some ten thousand; larger ones grow from the best of them.
+_TRIED: Final = 4
+
 
 def spread(count: int, most: int) -> list[int]:
     """Up to `most` of the numbers 0 to `count` - 1, evenly spread, the first and the last among them."""
@@ -38,6 +44,8 @@ class Costs:
     alone: Sequence[float]
     now: Sequence[float]
     weight: float
+    #: What references take that are there and no candidates.
+    others: float = 0.0
 
     def total(self, chosen: Sequence[int]) -> float:
         """What the deltaspace takes with these candidates as its references."""
@@ -49,18 +57,30 @@ class Costs:
 
     def total_now(self, references: Sequence[int]) -> float:
         """What it takes as it is, these candidates being its references."""
-        return sum(self.whole[candidate] for candidate in references) + self.weight * sum(self.now)
+        whole = sum(self.whole[candidate] for candidate in references)
+        return whole + self.others + self.weight * sum(self.now)
 
 
 def choose(costs: Costs, present: Sequence[int], most: int) -> tuple[int, ...] | None:
     """The candidates that should be the references, at most `most`; None when those `present` may stay.
 
-    Of all sets; there are some hundreds at most.
+    A tenth of a second of work at most: for a worker thread.
     """
-    sets = [chosen for size in range(1, most + 1) for chosen in combinations(range(len(costs.whole)), size)]
+    candidates = range(len(costs.whole))
+    sets = [chosen for size in range(1, min(most, _TRIED) + 1) for chosen in combinations(candidates, size)]
     if not sets:
         return None
-    best = min(sets, key=lambda chosen: (costs.total(chosen), chosen))
+
+    def order(chosen: tuple[int, ...]) -> tuple[float, tuple[int, ...]]:
+        return costs.total(chosen), chosen
+
+    best: tuple[int, ...] = min(sets, key=order)
+    while len(best) < most:
+        larger = [(*best, candidate) for candidate in candidates if candidate not in best]
+        grown = min(larger, key=order, default=best)
+        if costs.total(grown) >= costs.total(best):
+            break
+        best = grown
     return best if costs.total(best) < (1 - WORTH) * costs.total_now(present) else None
 
 

@@ -340,3 +340,18 @@ async def test_a_reference_of_another_deltaspace_is_not_offered(world: World) ->
         await world.assert_object(key, data)
         await world.delete(key)
     await world.assert_clean()
+
+
+def test_more_than_four_references_are_found_one_by_one() -> None:
+    deltas = [[1.0 if place == number else 100.0 for place in range(8)] for number in range(8)]
+    costs = Costs([100.0] * 8, deltas, [100.0] * 8, [100.0] * 8, weight=10)
+    chosen = choose(costs, [], 6)
+    assert chosen is not None
+    assert len(chosen) == 6
+    assert choose(costs, [], 64) == tuple(range(8))
+
+
+def test_references_that_are_no_candidates_count_as_they_are() -> None:
+    costs = Costs([100.0], [[50.0]], [100.0], [50.0], weight=1)
+    assert choose(costs, [0], 4) is None
+    assert choose(replace(costs, others=100.0), [0], 4) == (0,)
