@@ -8,6 +8,7 @@ Everything but reading arguments and telling people what happens belongs to the 
 """
 
 import importlib
+import keyword
 import sys
 from pathlib import Path
 from typing import Final
@@ -20,8 +21,8 @@ __all__ = ["main"]
 
 _NAME: Final = "deltaglider_proxy"
 
-#: Each is a module of `dgproxy.commands` that has the command under its own name.
-_COMMANDS: Final = ("delta", "estimate", "gc", "optimize", "stats", "verify")
+#: Each is a module of `dgproxy.commands` that has the command under its own name, or that with a `_`.
+_COMMANDS: Final = ("delta", "estimate", "export", "gc", "import", "optimize", "stats", "verify")
 
 
 class _Commands(click.Group):
@@ -35,7 +36,8 @@ class _Commands(click.Group):
         """One of them."""
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"dgproxy.commands.{cmd_name}"), cmd_name)
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command = getattr(importlib.import_module(f"dgproxy.commands.{name}"), name)
         return command if isinstance(command, click.Command) else None
 
 
