@@ -73,6 +73,25 @@ manifest_summaries: Final = Counter(
     result=_HIT_OR_MISS,
 )
 
+optimizer_running: Final = Gauge(
+    "deltaglider_optimizer_running", "1 while the optimizer goes through the storage."
+)
+optimizer_rounds: Final = Counter(
+    "deltaglider_optimizer_rounds_total", "Rounds of the optimizer that went through everything."
+)
+optimizer_deltaspaces: Final = Counter(
+    "deltaglider_optimizer_deltaspaces_total", "Deltaspaces that the optimizer has looked at."
+)
+optimizer_rewritten: Final = Counter(
+    "deltaglider_optimizer_rewritten_objects_total", "Objects that the optimizer has stored anew."
+)
+optimizer_saved_bytes: Final = Counter(
+    "deltaglider_optimizer_saved_bytes_total", "Bytes that storage needs less since the optimizer was at it."
+)
+optimizer_failed: Final = Counter(
+    "deltaglider_optimizer_failed_objects_total", "Objects that the optimizer could not read or write."
+)
+
 transfer_memory_limit: Final = Gauge(
     "deltaglider_transfer_memory_limit_bytes", "Memory that bodies in flight may take (transfer_memory_mb)."
 )

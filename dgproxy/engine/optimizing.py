@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from dgproxy.engine import measures
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import EngineError
 from dgproxy.engine.optimize import Outcome, optimize
@@ -83,13 +84,17 @@ async def _lead(engine: Engine, hours: Hours, rest: Rest) -> None:
     while True:
         if hours.now() and time.monotonic() - last >= _ROUND:
             done = True
+            measures.optimizer_running.set(1)
             try:
                 done = await run_round(engine, hours, rest)
             except StorageError:
                 raise
             except Exception:  # noqa: BLE001 - a mistake of ours must not reach a request
                 _log.exception("optimizer failed; please report this")
+            finally:
+                measures.optimizer_running.set(0)
             if done:
+                measures.optimizer_rounds.add(1)
                 last = time.monotonic()
         await asyncio.sleep(_LOOK)
 
@@ -109,6 +114,10 @@ async def run_round(engine: Engine, hours: Hours, rest: Rest) -> bool:
 
 
 def _logged(outcome: Outcome) -> None:
+    measures.optimizer_deltaspaces.add(1)
+    measures.optimizer_rewritten.add(outcome.rewritten)
+    measures.optimizer_saved_bytes.add(max(0, outcome.before - outcome.after))
+    measures.optimizer_failed.add(outcome.failed)
     if outcome.changed or outcome.failed:
         _log.info(
             "optimized",

@@ -25,15 +25,18 @@ from dgproxy.engine.context import Engine
 from dgproxy.engine.listing import ListedObject, list_objects
 from dgproxy.http import metrics_page, readiness, savings
 from dgproxy.http.exchange import Exchange
+from dgproxy.logs import get_logger
 from dgproxy.s3 import listing, operation, target
 from dgproxy.s3.errors import S3Error
 from dgproxy.s3.grants import Grant
 from dgproxy.s3.names import check_bucket
 from dgproxy.s3.operation import Operation
-from dgproxy.storage.backend import CommonPrefix
+from dgproxy.storage.backend import CommonPrefix, StorageError
 from dgproxy.version import __version__
 
 __all__ = ["PREFIX", "Page", "Server", "page_of"]
+
+_log = get_logger()
 
 PREFIX: Final = "/_/"
 
@@ -108,16 +111,19 @@ async def _ready(question: Question) -> web.Response:
 
 
 async def _metrics(question: Question) -> web.Response:
-    held = await question.server.totals.numbers(question.engine)
-    gauges: dict[str, tuple[str, float]] = {
-        "deltaglider_objects": ("Objects in all buckets.", held.objects),
-        "deltaglider_logical_bytes": ("Bytes of all objects, as clients see them.", held.logical),
-        "deltaglider_stored_bytes": ("Bytes in storage: deltas, references and manifests.", held.stored),
-    }
-    if question.server.directory is not None:
-        space = await readiness.space(question.server.directory)
-        gauges["deltaglider_disk_size_bytes"] = ("Bytes of the filesystem with the data.", space.size)
-        gauges["deltaglider_disk_free_bytes"] = ("Bytes that are still free there.", space.free)
+    """What was counted is there even when the storage is not; what had to be asked of it is then left out."""
+    gauges: dict[str, tuple[str, float]] = {}
+    try:
+        held = await question.server.totals.numbers(question.engine)
+        gauges["deltaglider_objects"] = ("Objects in all buckets.", held.objects)
+        gauges["deltaglider_logical_bytes"] = ("Bytes of all objects, as clients see them.", held.logical)
+        gauges["deltaglider_stored_bytes"] = ("Bytes in storage: deltas, references, manifests.", held.stored)
+        if question.server.directory is not None:
+            space = await readiness.space(question.server.directory)
+            gauges["deltaglider_disk_size_bytes"] = ("Bytes of the filesystem with the data.", space.size)
+            gauges["deltaglider_disk_free_bytes"] = ("Bytes that are still free there.", space.free)
+    except (StorageError, OSError) as error:
+        _log.error("metrics without those of the storage", error=str(error))
     body = await asyncio.to_thread(metrics_page.render, gauges)
     return web.Response(body=body, headers={"Content-Type": metrics_page.CONTENT_TYPE})
 

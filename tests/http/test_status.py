@@ -262,6 +262,20 @@ async def test_deltas_and_caches_are_counted(site: Site) -> None:
     assert value(after, "deltaglider_transfer_memory_leased_bytes") == 0
 
 
+async def test_metrics_without_the_storage(
+    memory: MemoryBackend, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken() -> list[Bucket]:
+        raise StorageError("it is gone")
+
+    async with site_over(memory) as site:
+        monkeypatch.setattr(memory, "list_buckets", broken)
+        families = await page(site)
+        assert "deltaglider_requests" in families
+        assert "deltaglider_objects" not in families
+        assert any("it is gone" in str(line) for line in log())
+
+
 async def test_metrics_name_nothing_that_is_anybodys(site: Site) -> None:
     await site.put("private-key.zip", b"x" * 100)
     answer = await site.ask("GET /_/metrics")
