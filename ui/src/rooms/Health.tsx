@@ -14,6 +14,7 @@ import { useBrowser } from "./context";
 import styles from "./Health.module.css";
 import { Failures } from "./HealthFailures";
 import { Operations } from "./HealthOperations";
+import { Optimizer } from "./HealthOptimizer";
 
 /** Milliseconds between two looks, and how many of them the charts show. */
 const EVERY = 2000;
@@ -106,6 +107,7 @@ export function Health() {
               <Operations numbers={stats.metrics} />
               <Inside stats={stats} />
             </div>
+            <Optimizer stats={stats} />
             <Failures stats={stats} />
           </>
         )}
