@@ -129,7 +129,7 @@ async def _metrics(question: Question) -> web.Response:
 
 
 async def _stats(question: Question) -> web.Response:
-    """Everything the browser's Health page shows. Failures are named to those who may see all buckets."""
+    """Everything the Health page shows; `failures` is null for who may not see all buckets."""
     checks = await readiness.checks(question.engine, question.server.directory)
     now = time.time()
     document = {
@@ -141,7 +141,7 @@ async def _stats(question: Question) -> web.Response:
         "facts": question.server.facts,
         "checks": [asdict(check) for check in checks],
         "metrics": await asyncio.to_thread(_numbers),
-        "failures": recent.read() if question.grant.places is None else [],
+        "failures": recent.read() if question.grant.places is None else None,
     }
     return _json(document)
 

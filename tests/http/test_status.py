@@ -322,6 +322,7 @@ async def test_a_limited_key_sees_no_names_of_others(guarded: Site) -> None:
         line, headers = signed("GET /_/stats", keys=keys)
         document = told(await guarded.ask(line, *headers))
         assert ("/other/secret" in str(document["failures"])) is seen
+        assert (document["failures"] is None) is not seen
 
 
 # -- objects -------------------------------------------------------------------------------------------------

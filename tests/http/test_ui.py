@@ -134,6 +134,7 @@ async def test_the_page_may_talk_to_its_own_s3_endpoint_only(client: Client, hos
     policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
     assert policy["connect-src"] == f"'self' {sources}"
     assert policy["default-src"] == "'none'"
+    assert policy["img-src"] == "'self' blob:", "previews are blobs"
     assert policy["script-src"] == policy["style-src"] == "'self'"
     assert policy["frame-ancestors"] == "'none'"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"

@@ -11,21 +11,28 @@ const STEPS = 60;
 const WIDTH = 600;
 const HEIGHT = 160;
 
-/** Objects looked at; beyond that the latest keys are left out. */
-const MOST = 200_000;
+/** Objects that are looked at without being asked: all of them have to be listed. */
+const WITHOUT_ASKING = 20_000;
+
+/** Objects looked at in any case; beyond that the latest keys are left out. */
+const MOST = 500_000;
 
 /** How one bucket grew: what its objects are, and what they take, by the day they were stored. */
 export function Growth({ buckets }: { buckets: readonly Held[] }) {
   const { store, explain } = useBrowser();
   const largest = buckets.toSorted((a, b) => b.logical_bytes - a.logical_bytes)[0]?.bucket ?? "";
   const [chosen, setChosen] = useState(largest);
+  const [agreed, setAgreed] = useState(false);
+  const objects = buckets.find(({ bucket }) => bucket === chosen)?.objects ?? 0;
+  const reading = agreed || objects <= WITHOUT_ASKING;
   const [points, setPoints] = useState<Point[] | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
 
   useEffect(() => {
-    const stop = new AbortController();
     setPoints(null);
     setProblem(null);
+    if (!reading) return;
+    const stop = new AbortController();
     async function read() {
       const found: Stored[] = [];
       let after: string | null = null;
@@ -40,7 +47,7 @@ export function Growth({ buckets }: { buckets: readonly Held[] }) {
       if (!stop.signal.aborted && !isAbort(thrown)) setProblem(explain(thrown));
     });
     return () => stop.abort();
-  }, [store, chosen, explain]);
+  }, [store, chosen, reading, explain]);
 
   return (
     <section className={styles.card} aria-label="Over time">
@@ -48,7 +55,13 @@ export function Growth({ buckets }: { buckets: readonly Held[] }) {
         <h2>Over time</h2>
         <label>
           <span className="visually-hidden">Bucket</span>
-          <select value={chosen} onChange={(event) => setChosen(event.target.value)}>
+          <select
+            value={chosen}
+            onChange={(event) => {
+              setChosen(event.target.value);
+              setAgreed(false);
+            }}
+          >
             {buckets.map(({ bucket }) => (
               <option key={bucket}>{bucket}</option>
             ))}
@@ -56,7 +69,14 @@ export function Growth({ buckets }: { buckets: readonly Held[] }) {
         </label>
       </div>
       {problem !== null && <p className={styles.quiet}>{problem}</p>}
-      {points === null && problem === null && <p className={styles.quiet}>Reading every object of the bucket…</p>}
+      {!reading && (
+        <button type="button" className="button small" onClick={() => setAgreed(true)}>
+          List all {objects.toLocaleString("en")} objects to show it
+        </button>
+      )}
+      {reading && points === null && problem === null && (
+        <p className={styles.quiet}>Reading every object of the bucket…</p>
+      )}
       {points !== null && points.length > 0 && <Areas points={points} />}
     </section>
   );

@@ -19,9 +19,13 @@ export function Failures({ stats }: { stats: Stats }) {
           ))}
         </ul>
       )}
-      {stats.failures.length === 0 ? (
+      {stats.failures === null && (
+        <p className={styles.quiet}>Single failures are shown to keys that may see every bucket.</p>
+      )}
+      {stats.failures?.length === 0 && (
         <p className={styles.quiet}>No request has failed for the server’s own reasons.</p>
-      ) : (
+      )}
+      {stats.failures !== null && stats.failures.length > 0 && (
         <ol className={styles.failures} aria-label="Latest failures">
           {stats.failures.map(({ time, request, operation, path, status, code }) => (
             <li key={request}>

@@ -44,7 +44,8 @@ export interface Stats {
   facts: { workers?: number; durability?: string; delta_suffixes?: string[]; max_delta_ratio?: number };
   checks: { name: string; verdict: "ok" | "low" | "failed"; facts: Record<string, number> }[];
   metrics: Numbers;
-  failures: Failure[];
+  /** The latest first; null for keys that may not see every bucket. */
+  failures: Failure[] | null;
 }
 
 /** What something holds and takes, in the words of `deltaglider_proxy stats`. */
