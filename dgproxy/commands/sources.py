@@ -87,15 +87,15 @@ class _Found:
 
     def item(self) -> Item:
         """The object to be."""
-        return Item(self.key, self.size, lambda: _Body(self._opened, self.size))
+        return Item(self.key, self.size, self._body)
 
-    def _opened(self) -> Opened:
+    def _body(self) -> _Body:
         try:
             if len(self.key.encode()) > _LONGEST_KEY:
                 raise Unreadable(f"its path is longer than an S3 key may be ({_LONGEST_KEY} bytes)")
         except UnicodeEncodeError as error:
             raise Unreadable("its path is not UTF-8, as an S3 key must be") from error
-        return self.open()
+        return _Body(self.open, self.size)
 
 
 def _ordered(found: list[_Found], order: Order) -> list[_Found]:
