@@ -19,7 +19,9 @@ def test_example_file_has_every_setting_at_its_default() -> None:
     text = file.read_text()
     assert config.load(file=file, environment={}).settings == Settings(), "as it stands it changes nothing"
     every = tomllib.loads(re.sub(r"(?m)^#(?=\w+ = |    \"|\]|\[\[)", "", text))
-    elsewhere = {name for name in Settings.model_fields if name.startswith("aws_")}  # as all AWS tools have it
+    elsewhere = {
+        name for name in Settings.model_fields if name.startswith("aws_")
+    }  # as all AWS tools have it
     assert every.keys() == Settings.model_fields.keys() - elsewhere
     del every["audit_log"]  # there is none
     # What has no default, or depends on the machine, is shown by example.
