@@ -23,7 +23,7 @@ from dgproxy.codec.forms import Form
 from dgproxy.config import Settings, ui_directory
 from dgproxy.engine import bookkeeping, context
 from dgproxy.engine.buckets import ensure_bucket
-from dgproxy.engine.optimizing import Hours, optimizing
+from dgproxy.engine.optimizer.schedule import Hours, optimizing
 from dgproxy.engine.policy import Policy
 from dgproxy.engine.rest import Rest
 from dgproxy.http import audit, measures, protocol, status

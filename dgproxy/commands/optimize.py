@@ -2,7 +2,7 @@
 """`deltaglider_proxy optimize`: run the optimizer once, and say what it saved.
 
 The exit code is 0 when all is as good as it gets, 1 when an object had to be left out or somebody else is at
-it, 2 when it could not be done. What is done is the business of `engine.optimize`.
+it, 2 when it could not be done. What is done is the business of `engine.optimizer`.
 """
 
 from collections.abc import Awaitable
@@ -15,8 +15,8 @@ from dgproxy.commands import storage
 from dgproxy.commands.storage import Progress, Said, size
 from dgproxy.engine import bookkeeping, inventory, keys
 from dgproxy.engine.context import Engine
-from dgproxy.engine.optimize import Outcome
-from dgproxy.engine.optimize import optimize as optimize_bucket
+from dgproxy.engine.optimizer.run import optimize as optimize_bucket
+from dgproxy.engine.optimizer.work import Outcome
 from dgproxy.engine.pace import Pace
 from dgproxy.engine.rest import Rest
 from dgproxy.storage.errors import BucketNotFound

@@ -10,7 +10,8 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from dgproxy.engine import gc, gc_uploads, verify
 from dgproxy.engine.manifest import Manifest
-from dgproxy.engine.optimize import Outcome, optimize
+from dgproxy.engine.optimizer.run import optimize
+from dgproxy.engine.optimizer.work import Outcome
 from dgproxy.engine.pace import Pace
 from dgproxy.engine.rest import Rest
 from tests.engine.material import version

@@ -84,6 +84,11 @@ def choose(costs: Costs, present: Sequence[int], most: int) -> tuple[int, ...] |
     return best if costs.total(best) < (1 - WORTH) * costs.total_now(present) else None
 
 
+def worth_writing_below(stored: int) -> int:
+    """Bytes below which an object that takes `stored` is worth being written anew."""
+    return int((1 - WORTH_WRITING) * stored)
+
+
 def worth_retiring(more: int, reference: int) -> bool:
     """Whether a reference goes when its last users take so much `more` without it."""
     return more < reference

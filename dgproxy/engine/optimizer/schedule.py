@@ -18,7 +18,8 @@ import structlog
 from dgproxy.engine import measures
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import EngineError
-from dgproxy.engine.optimize import Outcome, optimize
+from dgproxy.engine.optimizer.run import optimize
+from dgproxy.engine.optimizer.work import Outcome
 from dgproxy.engine.pace import Pace
 from dgproxy.engine.rest import Rest
 from dgproxy.storage.backend import BucketNotFound, StorageError

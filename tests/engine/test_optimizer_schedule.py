@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from dgproxy.engine import optimizing
-from dgproxy.engine.optimizing import Hours, run_round
+from dgproxy.engine.optimizer import schedule
+from dgproxy.engine.optimizer.schedule import Hours, optimizing, run_round
 from dgproxy.engine.rest import Rest
 from dgproxy.storage.backend import Listed, StorageError
 from tests.engine.material import version
@@ -53,13 +53,13 @@ async def test_a_round_ends_with_its_hours(world: World, monkeypatch: pytest.Mon
 
 
 async def test_it_leads_when_nobody_else_does(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(optimizing, "_LOOK", 0.02)
+    monkeypatch.setattr(schedule, "_LOOK", 0.02)
     await populate(world)
     before = await stored(world)
-    async with world.backend.lock("", "optimizer"), optimizing.optimizing(world.engine, ALWAYS, Rest()):
+    async with world.backend.lock("", "optimizer"), optimizing(world.engine, ALWAYS, Rest()):
         await asyncio.sleep(0.3)
         assert await stored(world) == before
-    async with optimizing.optimizing(world.engine, ALWAYS, Rest()), asyncio.timeout(30):
+    async with optimizing(world.engine, ALWAYS, Rest()), asyncio.timeout(30):
         while await stored(world) >= 0.7 * before:  # noqa: ASYNC110 - a state of the storage
             await asyncio.sleep(0.05)
     async with world.backend.try_lock("", "optimizer") as alone:
@@ -86,28 +86,28 @@ class Failing:
 
 
 async def test_an_error_stops_nothing_but_the_round(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(optimizing, "_LOOK", 0.02)
+    monkeypatch.setattr(schedule, "_LOOK", 0.02)
     backend = Failing(world.backend, StorageError("EIO"))
-    engine = world.over(backend).engine  # type: ignore[arg-type]
-    async with optimizing.optimizing(engine, ALWAYS, Rest()), asyncio.timeout(20):
+    engine = world.over(backend).engine
+    async with optimizing(engine, ALWAYS, Rest()), asyncio.timeout(20):
         await backend.thrice.wait()
 
 
 async def test_a_mistake_of_ours_waits_for_the_next_day(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(optimizing, "_LOOK", 0.01)
+    monkeypatch.setattr(schedule, "_LOOK", 0.01)
     backend = Failing(world.backend, KeyError("a mistake"))
-    engine = world.over(backend).engine  # type: ignore[arg-type]
+    engine = world.over(backend).engine
     with capture_logs() as logged:
-        async with optimizing.optimizing(engine, ALWAYS, Rest()):
+        async with optimizing(engine, ALWAYS, Rest()):
             await asyncio.sleep(0.3)
     assert backend.times == 1
     assert [line["event"] for line in logged] == ["optimizer failed; please report this"]
 
 
 async def test_where_others_may_write_nobody_leads(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(optimizing, "_LOOK", 0.01)
+    monkeypatch.setattr(schedule, "_LOOK", 0.01)
 
     class Elsewhere:
         def __init__(self, inner: Any) -> None:
@@ -117,6 +117,6 @@ async def test_where_others_may_write_nobody_leads(world: World, monkeypatch: py
             assert name == "capabilities"
             return replace(self._inner.capabilities, exclusive_locks=False)
 
-    engine = world.over(Elsewhere(world.backend)).engine  # type: ignore[arg-type]
-    async with optimizing.optimizing(engine, ALWAYS, Rest()):
+    engine = world.over(Elsewhere(world.backend)).engine
+    async with optimizing(engine, ALWAYS, Rest()):
         await asyncio.sleep(0.1)

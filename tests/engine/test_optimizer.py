@@ -11,9 +11,10 @@ from dgproxy.engine import deltaspace, keys
 from dgproxy.engine.errors import ObjectNotFound
 from dgproxy.engine.hints import content_digest
 from dgproxy.engine.manifest import Manifest
-from dgproxy.engine.optimize import Outcome, optimize
-from dgproxy.engine.optimize_measure import stretches_of
-from dgproxy.engine.optimize_plan import Costs, choose, spread
+from dgproxy.engine.optimizer.measure import stretches_of
+from dgproxy.engine.optimizer.plan import Costs, choose, spread
+from dgproxy.engine.optimizer.run import optimize
+from dgproxy.engine.optimizer.work import Outcome
 from dgproxy.engine.pace import Pace
 from dgproxy.engine.policy import MIN_PART
 from dgproxy.engine.rest import Rest

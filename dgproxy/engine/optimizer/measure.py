@@ -3,7 +3,7 @@
 
 A sample is a few stretches of an object, read once. A candidate is a reference that exists, or an object that
 could be one: its bytes are put into an unnamed temporary file and mapped, one candidate at a time. Nothing is
-stored. What follows from the figures is decided in `engine.optimize_plan`.
+stored. What follows from the figures is decided in `plan`.
 """
 
 import asyncio
@@ -17,10 +17,11 @@ from typing import IO, Final
 
 from dgproxy.codec import forms, frames
 from dgproxy.codec.delta import SourceIndex
-from dgproxy.engine.context import Engine
+from dgproxy.engine.errors import EngineError
 from dgproxy.engine.manifest import Manifest, Reference
-from dgproxy.engine.rest import Rest
+from dgproxy.engine.optimizer.work import Work
 from dgproxy.engine.spans import span, windows_of
+from dgproxy.storage.backend import RecordNotFound
 
 #: Stretches of a sample, and the bytes of each: 1.5 MiB for an object.
 _STRETCHES: Final = 3
@@ -43,12 +44,20 @@ class Sample:
         return sum(len(data) for _, data in self.stretches)
 
 
-async def take_sample(engine: Engine, bucket: str, manifest: Manifest) -> Sample:
-    """Read the stretches. Raises RecordNotFound, ObjectDamaged and the storage layer's errors."""
+async def take_sample(work: Work, manifest: Manifest) -> Sample | None:
+    """Read the stretches; None when the object was replaced since or is damaged: there are others.
+
+    Raises the storage layer's other errors.
+    """
     places = stretches_of(manifest.size)
-    return Sample(
-        manifest, [(start, await span(engine, bucket, manifest, start, stop)) for start, stop in places]
-    )
+    try:
+        await work.pace.spend(manifest.stored)
+        return Sample(
+            manifest,
+            [(start, await span(work.engine, work.bucket, manifest, start, stop)) for start, stop in places],
+        )
+    except (EngineError, RecordNotFound):
+        return None
 
 
 def stretches_of(size: int) -> list[tuple[int, int]]:
@@ -59,8 +68,9 @@ def stretches_of(size: int) -> list[tuple[int, int]]:
     return [(place * step, place * step + _STRETCH) for place in range(_STRETCHES)]
 
 
-async def alone(engine: Engine, sample: Sample, rest: Rest) -> float:
+async def alone(work: Work, sample: Sample) -> float:
     """Bytes that the object takes without a reference."""
+    engine = work.engine
     if not engine.policy.compression:
         return float(sample.manifest.size)
 
@@ -70,14 +80,33 @@ async def alone(engine: Engine, sample: Sample, rest: Rest) -> float:
         return share, time.thread_time() - began
 
     share, seconds = await engine.workers.run(measure)
-    await rest.after(seconds)
+    await work.rest.after(seconds)
     worth = engine.policy.whole_coding(share).codec != "raw"
     return sample.manifest.size * (share if worth else 1.0)
 
 
-async def against(engine: Engine, index: SourceIndex, sample: Sample, rest: Rest) -> float:
+async def against(
+    work: Work, candidate: Reference | Manifest, samples: Sequence[Sample], apart: Sequence[float]
+) -> list[float]:
+    """Bytes that each object takes against a candidate; what it takes `apart` where that is no use."""
+    try:
+        async with _indexed(work, candidate) as index:
+            taken = []
+            for sample, whole in zip(samples, apart, strict=True):
+                if sample.manifest is candidate:
+                    taken.append(0.0)
+                    continue
+                size = await _delta_size(work, index, sample)
+                kept = work.engine.policy.keeps_delta(int(size), sample.manifest.size)
+                taken.append(min(size, whole) if kept else whole)
+            return taken
+    except (EngineError, RecordNotFound):
+        return list(apart)
+
+
+async def _delta_size(work: Work, index: SourceIndex, sample: Sample) -> float:
     """Bytes that the object takes as a delta."""
-    form = engine.policy.delta_form
+    form = work.engine.policy.delta_form
 
     def measure(data: bytes, position: int) -> tuple[int, float]:
         began = time.thread_time()
@@ -86,15 +115,16 @@ async def against(engine: Engine, index: SourceIndex, sample: Sample, rest: Rest
 
     stored = 0
     for position, data in sample.stretches:
-        size, seconds = await engine.workers.run(measure, data, position)
+        size, seconds = await work.engine.workers.run(measure, data, position)
         stored += size
-        await rest.after(seconds)
+        await work.rest.after(seconds)
     return sample.manifest.size * stored / sample.size
 
 
 @asynccontextmanager
-async def indexed(engine: Engine, bucket: str, candidate: Reference | Manifest) -> AsyncIterator[SourceIndex]:
+async def _indexed(work: Work, candidate: Reference | Manifest) -> AsyncIterator[SourceIndex]:
     """The index of a candidate for the block. Raises what reading it raises."""
+    engine, bucket = work.engine, work.bucket
     if isinstance(candidate, Reference):
         async with engine.references.indexed(bucket, candidate) as index:
             yield index
