@@ -53,7 +53,7 @@ def from_files(old: Path, new: Path, scratch: Path, form: Form, level: Level) ->
 
     def encode() -> None:
         source, target = mapped(old), mapped(new)
-        index = SourceIndex.build(source)
+        index = SourceIndex.build(source, seed=1)
         with delta.open("wb") as out:
             out.writelines(files.encode(index, target, form, level=level))
         index.close()
