@@ -168,7 +168,8 @@ clean:  ## Remove everything that was made here; the data directory stays.
 # The clients that the tests drive, and the servers ours is compared with, in environments of their own: they pin
 # what they work with. What can't be installed leaves no stamp, and its tests are skipped with that reason (in CI
 # they fail).
-CLIENTS := .venvs/awscli/.made .venvs/clients/.made .venvs/boto3/.made .venvs/boto3-1.34/.made .venvs/parity/.made
+CLIENTS := .venvs/awscli/.made .venvs/clients/.made .venvs/boto3/.made .venvs/boto3-1.34/.made \
+    .venvs/parity/.made .venvs/deltaglider/.made
 
 .PHONY: clients-installed
 clients-installed: $(CLIENTS) $(if $(NPM),tests/clients/node/node_modules/.package-lock.json)

@@ -6,9 +6,9 @@ those in the environment are its own: a profile names others.
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -18,8 +18,6 @@ from dgproxy.storage.s3.client import connected as connected_to
 from dgproxy.storage.s3.failures import FAILURES
 
 __all__ = ["at_once", "connected", "options"]
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 at_once = click.option(
     "--parallel",
@@ -57,12 +55,9 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
 @asynccontextmanager
 async def connected(store: Store) -> AsyncIterator[Client]:
     """A client for the block. Raises SourceError when the settings make none."""
-    opening = connected_to(store)
-    try:
-        client = await opening.__aenter__()
-    except (*FAILURES, ValueError) as error:
-        raise SourceError(f"the S3 server can't be used: {error}") from error
-    try:
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(connected_to(store))
+        except (*FAILURES, ValueError) as error:
+            raise SourceError(f"the S3 server can't be used: {error}") from error
         yield client
-    finally:
-        await opening.__aexit__(None, None, None)

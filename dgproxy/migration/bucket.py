@@ -155,7 +155,7 @@ class _Stream:
                 await asyncio.sleep(_PAUSE * (_TRIES - tries))
                 await self.begin(self.head.etag, done)
             else:
-                done += len(chunk)
+                done, tries = done + len(chunk), _TRIES
                 yield chunk
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from dgproxy.engine.body import Digests
 from dgproxy.engine.manifest import Attributes, Manifest
@@ -22,19 +23,29 @@ from dgproxy.storage.backend import Buffer
 
 __all__ = ["Content", "Opening", "holds"]
 
-_TAGGED = "x-amz-tagging-count"
+_TAGGED: Final = "x-amz-tagging-count"
+_PACKED: Final = (
+    ": xdelta3 had unpacked it, and what {0} packs here has other bytes. DeltaGlider can't give it back "
+    "either, unless with the version of {0} that it was packed with"
+)
 
 
 class Content:
-    """An `engine.body.Body` of bytes that must have this size and these digests (hex, '' if not known)."""
+    """An `engine.body.Body` of bytes that must have this size and these digests (hex, '' if not known).
+
+    `advice` ends the message when they have another SHA-256.
+    """
 
     memory_is_leased = False
 
-    def __init__(self, chunks: AsyncIterator[Buffer], size: int | None, sha256: str, md5: str) -> None:
+    def __init__(
+        self, chunks: AsyncIterator[Buffer], size: int | None, sha256: str, md5: str = "", advice: str = ""
+    ) -> None:
         self.size = size
         self._chunks = chunks
         self._sha256 = sha256
         self._md5 = md5
+        self._advice = advice
 
     def __aiter__(self) -> AsyncIterator[Buffer]:
         """The bytes, once. Raises Unreadable."""
@@ -54,7 +65,7 @@ class Content:
         if self.size is not None and digests.size != self.size:
             raise Unreadable(f"it has {digests.size} bytes and should have {self.size}")
         if self._sha256 and digests.sha256.hex() != self._sha256:
-            raise Unreadable(f"its bytes don't match their SHA-256 ({self._sha256})")
+            raise Unreadable(f"its bytes don't match their SHA-256 ({self._sha256}){self._advice}")
         if self._md5 and digests.md5.hex() != self._md5:
             raise Unreadable(
                 f"its bytes don't match its ETag ({self._md5}); --no-etags if that is no MD5 in this store"
@@ -78,8 +89,11 @@ class Opening:
             source = await stack.enter_async_context(self.place.open(stored.key, stored.etag))
             said = item.said or (None if self.plain else said_in(source.head))
             if item.is_delta and said is not None:
-                chunks = await stack.enter_async_context(self.rebuilder.rebuilt(item, source))
-                content = Content(chunks, said.size, said.sha256, "")
+                chunks, program = await stack.enter_async_context(self.rebuilder.rebuilt(item, source))
+                if program:
+                    content = Content(chunks, None, said.sha256, advice=_PACKED.format(program))
+                else:
+                    content = Content(chunks, said.size, said.sha256)
             else:
                 content = _whole(source, said)
             time = source.head.time if said is None or said.created is None else said.created

@@ -11,9 +11,10 @@ import mmap
 import os
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import BinaryIO
+from weakref import WeakValueDictionary
 
 from dgproxy.codec import files
 from dgproxy.codec.delta import CodecError
@@ -36,10 +37,14 @@ class Rebuilder:
         self._cache = cache
         self._directory = directory
         self._workers = workers
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def rebuilt(self, item: Item, delta: Opened) -> AsyncIterator[AsyncIterator[Buffer]]:
-        """The bytes of an object, to be iterated once. Raises Unreadable, also while iterating."""
+    async def rebuilt(self, item: Item, delta: Opened) -> AsyncIterator[tuple[AsyncIterator[Buffer], str]]:
+        """The bytes of an object, to be iterated once, and the program that packs them, '' for none.
+
+        Raises Unreadable, also while iterating.
+        """
         async with AsyncExitStack() as stack:
             view = await self._mapped(delta)
             reference = await stack.enter_async_context(self._reference(item))
@@ -48,12 +53,13 @@ class Rebuilder:
             except CodecError as error:
                 raise Unreadable(f"it is no delta: {error}") from error
             if unpack:
-                file = await self._workers.run(external.unpacked, unpack, reference, self._directory)
-                reference = _mapping(file)
+                with _room():
+                    file = await self._workers.run(external.unpacked, unpack, reference, self._directory)
+                    reference = _mapping(file)
             windows = await stack.enter_async_context(aclosing(self._decoded(reference, view)))
             if pack:
                 windows = await stack.enter_async_context(aclosing(self._packed(pack, windows)))
-            yield windows
+            yield windows, pack
 
     async def _decoded(self, reference: memoryview, delta: memoryview) -> AsyncGenerator[Buffer, None]:
         decoding: Iterator[memoryview] = files.decode(reference, delta)
@@ -64,7 +70,7 @@ class Rebuilder:
             raise Unreadable(f"its delta can't be decoded: {error}") from error
 
     async def _packed(self, program: str, windows: AsyncIterator[Buffer]) -> AsyncGenerator[Buffer, None]:
-        with tempfile.TemporaryFile(dir=self._directory) as plain:
+        with _room(), tempfile.TemporaryFile(dir=self._directory) as plain:
             async for window in windows:
                 await asyncio.to_thread(plain.write, window)
             packed = await self._workers.run(external.packed, program, plain, self._directory)
@@ -78,19 +84,25 @@ class Rebuilder:
         """The checked bytes that an object's delta is against."""
         if item.said is None:
             raise RuntimeError("a delta is known by what is said of it")
+        sha256 = item.said.reference_sha256
         wrong = ""
         for key in _places(item.stored.key, item.said.reference):
             head = await self._place.head(key)
             if head is None:
                 continue
+            fill = self._fill(key, head.etag)
             try:
-                async with self._cache.mapped(
-                    key, head.size, item.said.reference_sha256, self._fill(key, head.etag)
-                ) as view:
-                    yield view
-                    return
+                # One at a time: who joins another's fetch shares its failure, of what may be another file.
+                async with self._turns.setdefault(sha256, asyncio.Lock()):
+                    file = await self._cache.map(key, head.size, sha256, fill)
             except Damaged as error:
                 wrong = f"its reference {key} is not the one it was made against: {error}"
+            else:
+                try:
+                    yield file.view
+                finally:
+                    file.close()
+                return
         raise Unreadable(wrong or f"its reference {item.said.reference or 'reference.bin'} is missing")
 
     def _fill(self, key: str, etag: str) -> Fill:
@@ -102,11 +114,19 @@ class Rebuilder:
         return fill
 
     async def _mapped(self, delta: Opened) -> memoryview:
-        with tempfile.TemporaryFile(dir=self._directory) as file:
+        with _room(), tempfile.TemporaryFile(dir=self._directory) as file:
             async for chunk in delta:
                 await asyncio.to_thread(file.write, chunk)
             file.flush()
             return _mapping(file)
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unreadable(f"no temporary file can be written for it: {error}") from error
 
 
 def _mapping(file: BinaryIO) -> memoryview:
