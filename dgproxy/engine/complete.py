@@ -15,12 +15,12 @@ from typing import Literal
 
 import msgspec
 
-from dgproxy.engine import deltaspace, duplicates, keys, multipart
+from dgproxy.engine import deltaspace, duplicates, keys
 from dgproxy.engine.body import Digests
 from dgproxy.engine.commit import Allow, anything, check, commit
 from dgproxy.engine.context import Engine
 from dgproxy.engine.copy import ReadingBody
-from dgproxy.engine.ending import ending
+from dgproxy.engine.ending import ending, finish
 from dgproxy.engine.errors import (
     ObjectDamaged,
     ObjectTooLarge,
@@ -32,9 +32,10 @@ from dgproxy.engine.founding import Founding
 from dgproxy.engine.get import open_manifest
 from dgproxy.engine.intake import take
 from dgproxy.engine.manifest import FORMAT, Manifest, Part
-from dgproxy.engine.multipart import PartRecord, Upload
+from dgproxy.engine.parts import PartRecord, parts_of
 from dgproxy.engine.policy import INLINE_LIMIT, MIN_PART, may_be_reference, mostly_against, storage_type
 from dgproxy.engine.put import commit_taken
+from dgproxy.engine.uploads import Upload, find, result_of
 from dgproxy.storage.backend import RecordNotFound
 
 
@@ -75,26 +76,26 @@ async def complete(
     async with ending(engine, bucket, upload_id) as still_ours:
         done = await _result_of(engine, bucket, key, upload_id)
         try:
-            upload = await multipart.find(engine, bucket, key, upload_id)
+            upload = await find(engine, bucket, key, upload_id)
         except UploadNotFound:
             if done is None:
                 raise
             return done
-        parts = await multipart.parts_of(engine, bucket, upload_id)
+        parts = await parts_of(engine, bucket, upload_id)
         if done is None:
             chosen = _choose(parts, wanted)
             manifest = _manifest(engine, upload, chosen, verify(upload, chosen))
             await still_ours()
             done = await _commit(engine, bucket, manifest, allow)
         records = [keys.part(upload_id, part.number) for part in parts]
-        await multipart.finish(engine, bucket, upload, parts, records, done)
+        await finish(engine, bucket, upload, parts, records, done)
     return done
 
 
 async def _result_of(engine: Engine, bucket: str, key: str, upload_id: str) -> Manifest | None:
     """What an earlier Complete made, if that can be read: a damaged manifest is there to be replaced."""
     try:
-        return await multipart.result_of(engine, bucket, key, upload_id)
+        return await result_of(engine, bucket, key, upload_id)
     except ObjectDamaged:
         return None
 

@@ -17,7 +17,7 @@ from dgproxy.engine.context import Engine
 from dgproxy.engine.get import Plan, Reading, open_object
 from dgproxy.engine.incoming import Incoming
 from dgproxy.engine.manifest import Attributes, Manifest
-from dgproxy.engine.multipart import PartRecord, put_part
+from dgproxy.engine.parts import PartRecord, put_part
 from dgproxy.engine.put import put_object
 from dgproxy.engine.sharing import share
 from dgproxy.storage.backend import Buffer

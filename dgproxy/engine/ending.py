@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who ends an upload: Complete and Abort exclude each other, on one host and between hosts.
+"""Who ends an upload, and what goes then: Complete and Abort exclude each other, also between hosts.
 
 Where locks reach every process, the upload's lock says it all. Elsewhere the upload's record does: who wants
 to end the upload claims it, by compare-and-swap, and only then looks at the parts. A part that is stored at
@@ -12,7 +12,7 @@ it once more right before the object is committed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -20,8 +20,10 @@ import msgspec
 
 from dgproxy.engine import keys, record
 from dgproxy.engine.context import Engine
-from dgproxy.engine.errors import Contended
-from dgproxy.engine.manifest import Attributes
+from dgproxy.engine.errors import Contended, UploadNotFound
+from dgproxy.engine.manifest import Manifest
+from dgproxy.engine.parts import PartRecord, discard_parts, part_keys, readable_parts
+from dgproxy.engine.uploads import Upload, find, result_of, upload_lock
 from dgproxy.storage.backend import RecordNotFound, StorageError, VersionConflict
 
 #: Milliseconds after which a claim counts as left behind: longer than a Complete takes with its retries.
@@ -30,26 +32,6 @@ _LEASE: Final = 60_000
 #: Seconds that one who finds a claim waits for its end, and between two looks.
 _PATIENCE: Final = 20.0
 _PAUSE: Final = 0.2
-
-
-class Upload(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A multipart upload: what Create said. Times in milliseconds since the epoch."""
-
-    id: str
-    key: str
-    created: int
-    attributes: Attributes = Attributes()
-    #: Algorithm in lower case and type announced for the whole object, '' when none was.
-    checksum_algorithm: str = ""
-    checksum_type: str = ""
-    #: When a Complete or Abort claimed it, 0 while it is open, and by which claim; see `engine.ending`.
-    ending: int = 0
-    ending_by: str = ""
-
-
-def upload_lock(upload_id: str) -> str:
-    """The name of the lock between parts (shared), Complete and Abort (exclusive)."""
-    return f"upload {upload_id}"
 
 
 #: Raises Contended when the claim was taken over.
@@ -128,3 +110,37 @@ async def _release(engine: Engine, bucket: str, upload_id: str, claim: str) -> N
         await engine.backend.write_record(bucket, place, record.encode(going_on), expect=claim)
     except (RecordNotFound, VersionConflict):
         return
+
+
+async def abort(engine: Engine, bucket: str, key: str, upload_id: str) -> None:
+    """End an upload and remove its parts.
+
+    Raises UploadNotFound, also when the upload had become its object and only its records were left: that is
+    put in order, and the object stays. ObjectDamaged when that can't be found out.
+    """
+    async with ending(engine, bucket, upload_id):
+        upload = await find(engine, bucket, key, upload_id)
+        places = await part_keys(engine, bucket, upload_id)
+        parts = await readable_parts(engine, bucket, places)
+        result = await result_of(engine, bucket, key, upload_id)
+        await finish(engine, bucket, upload, parts, places, result)
+    if result is not None:
+        raise UploadNotFound(f"upload {upload_id} of {bucket}/{key} was completed")
+
+
+async def finish(
+    engine: Engine,
+    bucket: str,
+    upload: Upload,
+    parts: list[PartRecord],
+    records: Sequence[str],
+    result: Manifest | None,
+) -> None:
+    """Remove an upload's record, which ends it, and then all of it that its `result` is not made of.
+
+    `records` are the keys of all its part records, the unreadable ones included. What dies in between leaves
+    garbage, no half upload.
+    """
+    await engine.backend.remove_record(bucket, keys.upload(upload.id))
+    kept = set() if result is None else result.blobs()
+    await discard_parts(engine, bucket, parts, records=records, kept=kept)

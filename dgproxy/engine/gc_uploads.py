@@ -10,12 +10,14 @@ that is merely old is its client's: it goes only when the operator says after ho
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dgproxy.engine import ids, inventory, keys, multipart, record
+from dgproxy.engine import ids, inventory, keys, record
 from dgproxy.engine.context import Engine
+from dgproxy.engine.ending import abort
 from dgproxy.engine.errors import EngineError, ObjectDamaged, UploadNotFound
 from dgproxy.engine.gc import Finding, Options, Outcome, Report, is_old
-from dgproxy.engine.multipart import PartRecord, Upload
 from dgproxy.engine.pace import Pace
+from dgproxy.engine.parts import PartRecord
+from dgproxy.engine.uploads import Upload, result_of, upload_lock
 from dgproxy.storage.backend import RecordNotFound
 
 #: Seconds after which an unfinished upload is worth a line although it stays: a week.
@@ -50,7 +52,7 @@ class _State:
 async def _settle(
     engine: Engine, bucket: str, upload_id: str, options: Options, report: Report, pace: Pace
 ) -> None:
-    async with engine.backend.try_lock(bucket, multipart.upload_lock(upload_id)) as alone:
+    async with engine.backend.try_lock(bucket, upload_lock(upload_id)) as alone:
         # Whoever holds it is at work on the upload, so it is not left over.
         state = await _state(engine, bucket, upload_id, options, pace) if alone else None
     if state is None or not state.space.startswith(options.prefix):
@@ -84,7 +86,7 @@ async def _state(engine: Engine, bucket: str, upload_id: str, options: Options, 
     space = keys.space_of(upload.key)
     what = f"an upload of {upload.key} begun {days} ago"
     try:
-        result = await multipart.result_of(engine, bucket, upload.key, upload_id)
+        result = await result_of(engine, bucket, upload.key, upload_id)
     except ObjectDamaged:
         return _State(upload, space, 0, f"{what}; the object's manifest is damaged", may_go=False)
     if result is not None:
@@ -109,9 +111,9 @@ async def _remove(engine: Engine, bucket: str, upload_id: str, upload: Upload | 
     """End an upload, or finish ending it. Its blobs are garbage then, as far as they are not gone."""
     if upload is not None:
         with suppress(UploadNotFound):  # that is what abort says of one that had become its object
-            await multipart.abort(engine, bucket, upload.key, upload_id)
+            await abort(engine, bucket, upload.key, upload_id)
         return
-    async with engine.backend.lock(bucket, multipart.upload_lock(upload_id)):
+    async with engine.backend.lock(bucket, upload_lock(upload_id)):
         # The upload's own record goes first: no part is added from then on.
         with suppress(RecordNotFound):
             await engine.backend.remove_record(bucket, keys.upload(upload_id))

@@ -16,8 +16,9 @@ from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.fingerprints import Fingerprints
 from dgproxy.engine.hints import content_digest
 from dgproxy.engine.manifest import Extent, Manifest
-from dgproxy.engine.multipart import PartRecord, Upload
 from dgproxy.engine.pace import Pace
+from dgproxy.engine.parts import PartRecord
+from dgproxy.engine.uploads import Upload
 from dgproxy.storage.backend import RecordNotFound
 
 

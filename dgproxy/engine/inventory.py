@@ -150,12 +150,17 @@ def records(
         batch = [item.key for item in await names.take(_BATCH)]
         if not batch:
             return None
-        found = await backend.read_records(bucket, batch)
-        present = [(place, each) for place, each in zip(batch, found, strict=True) if each is not None]
+        present = await read_present(backend, bucket, batch)
         await pace.spend(sum(max(len(each.data), LEAST) for _, each in present))
         return present
 
     return Walk(fill)
+
+
+async def read_present(backend: Backend, bucket: str, places: Sequence[str]) -> list[tuple[str, Record]]:
+    """The records at these keys, each with its key; keys without one are left out."""
+    found = await backend.read_records(bucket, places)
+    return [(place, each) for place, each in zip(places, found, strict=True) if each is not None]
 
 
 async def count(backend: Backend, bucket: str, prefix: str) -> int:

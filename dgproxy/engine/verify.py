@@ -22,8 +22,9 @@ from dgproxy.engine.commit import parse
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import EngineError, ObjectDamaged
 from dgproxy.engine.manifest import FORMAT, Manifest
-from dgproxy.engine.multipart import PartRecord, Upload
 from dgproxy.engine.pace import Pace
+from dgproxy.engine.parts import PartRecord
+from dgproxy.engine.uploads import Upload
 from dgproxy.engine.verify_object import Examiner, Fault, KnownReference
 from dgproxy.storage.backend import BucketNotFound, Damaged, Record, RecordNotFound, StorageError
 

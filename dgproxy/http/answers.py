@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from dgproxy.engine.manifest import Manifest
-from dgproxy.engine.multipart import Upload
+from dgproxy.engine.uploads import Upload
 from dgproxy.s3 import dates, metadata
 from dgproxy.s3.checksums import Algorithm, Checksum
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import web
 
 from dgproxy.codec.workers import Workers
-from dgproxy.engine import copy, multipart, put
+from dgproxy.engine import copy, put, uploads
 from dgproxy.engine.body import Body, Digests
 from dgproxy.engine.get import Reading
 from dgproxy.engine.manifest import Attributes, Manifest
@@ -46,7 +46,7 @@ async def upload_part_copy(call: Call) -> web.StreamResponse:
 
     origin = copy.Source(source.bucket, source.key, plan)
     upload_id = call.s3.query["uploadId"]
-    upload = await multipart.find(call.engine, call.bucket, call.key, upload_id)
+    upload = await uploads.find(call.engine, call.bucket, call.key, upload_id)
     body = _with_checksum(call, answers.algorithm_of(upload))
     part = await copy.copy_part(call.engine, origin, call.bucket, call.key, upload_id, number, body)
     checksum = answers.stored_checksum(part.checksums)

@@ -7,8 +7,10 @@ from typing import Final
 from aiohttp import web
 
 from dgproxy.engine import complete as completion
-from dgproxy.engine import multipart
-from dgproxy.engine.multipart import PartRecord, Upload
+from dgproxy.engine import uploads
+from dgproxy.engine.ending import abort
+from dgproxy.engine.parts import PartRecord, parts_of, put_part
+from dgproxy.engine.uploads import Upload
 from dgproxy.http import answers
 from dgproxy.http.call import Call
 from dgproxy.s3 import checksums, integrity, listing, metadata, xml
@@ -25,7 +27,7 @@ async def create_multipart_upload(call: Call) -> web.StreamResponse:
     """CreateMultipartUpload."""
     attributes, requested = call.attributes(), integrity.requested(call.headers)
     algorithm, kind = ("", "") if requested is None else (requested[0].value, requested[1].value)
-    upload = await multipart.begin(call.engine, call.bucket, call.key, attributes, algorithm, kind)
+    upload = await uploads.begin(call.engine, call.bucket, call.key, attributes, algorithm, kind)
     headers = {"x-amz-checksum-algorithm": algorithm, "x-amz-checksum-type": kind} if algorithm else {}
     return answers.xml(xml.render_create_multipart_upload(call.bucket, call.key, upload.id), headers)
 
@@ -34,9 +36,9 @@ async def upload_part(call: Call) -> web.StreamResponse:
     """UploadPart."""
     metadata.refuse_encryption(call.headers)
     number = part_number(call.s3.query["partNumber"])
-    upload = await multipart.find(call.engine, call.bucket, call.key, _upload_id(call))
+    upload = await uploads.find(call.engine, call.bucket, call.key, _upload_id(call))
     body = call.object_body(keep=answers.algorithm_of(upload))
-    part = await multipart.put_part(call.engine, call.bucket, call.key, _upload_id(call), number, body)
+    part = await put_part(call.engine, call.bucket, call.key, _upload_id(call), number, body)
     checksum = answers.stored_checksum(part.checksums)
     shown = {} if checksum is None else {checksum.algorithm.header: checksum.text}
     return web.Response(headers={"ETag": answers.quoted(part.etag), **shown})
@@ -71,15 +73,15 @@ async def abort_multipart_upload(call: Call) -> web.StreamResponse:
     """AbortMultipartUpload."""
     if _INITIATED in call.headers:  # a condition of directory buckets
         raise S3Error("NotImplemented", extra={"Header": _INITIATED})
-    await multipart.abort(call.engine, call.bucket, call.key, _upload_id(call))
+    await abort(call.engine, call.bucket, call.key, _upload_id(call))
     return web.Response(status=204)
 
 
 async def list_parts(call: Call) -> web.StreamResponse:
     """ListParts."""
     asked = listing.list_parts(call.s3.query)
-    upload = await multipart.find(call.engine, call.bucket, call.key, _upload_id(call))
-    stored = await multipart.parts_of(call.engine, call.bucket, _upload_id(call))
+    upload = await uploads.find(call.engine, call.bucket, call.key, _upload_id(call))
+    stored = await parts_of(call.engine, call.bucket, _upload_id(call))
     following = [part for part in stored if part.number > asked.after]
     page = following[: asked.max_parts]
     entries = [
@@ -103,13 +105,13 @@ async def list_parts(call: Call) -> web.StreamResponse:
 async def list_multipart_uploads(call: Call) -> web.StreamResponse:
     """ListMultipartUploads."""
     asked = listing.list_multipart_uploads(call.s3.query)
-    uploads = {
-        (upload.key, upload.id): upload for upload in await multipart.uploads_of(call.engine, call.bucket)
+    under_way = {
+        (upload.key, upload.id): upload for upload in await uploads.uploads_of(call.engine, call.bucket)
     }
-    page = page_of_uploads(asked, list(uploads))
+    page = page_of_uploads(asked, list(under_way))
     entries = [
         xml.UploadEntry(upload.key, upload.id, upload.created, _announced(upload))
-        for upload in map(uploads.__getitem__, page.uploads)
+        for upload in map(under_way.__getitem__, page.uploads)
     ]
     document = xml.render_list_multipart_uploads(call.bucket, asked, entries, page.prefixes, more=page.more)
     return answers.xml(document)

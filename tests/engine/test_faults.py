@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from dgproxy.engine import multipart
 from dgproxy.engine.errors import EngineError, UploadNotFound
 from dgproxy.engine.manifest import Attributes
+from dgproxy.engine.parts import parts_of
+from dgproxy.engine.uploads import uploads_of
 from dgproxy.storage.backend import Busy, OutOfSpace, StorageError
 from dgproxy.storage.filesystem import FilesystemBackend
 from dgproxy.storage.memory import MemoryBackend
@@ -189,7 +190,7 @@ def may_leave(fault: str, faulty: Faulty, end: BaseException | None) -> bool:
 async def check_leavings(world: World, *, allowed: bool) -> None:
     for key in await world.listed():
         await world.delete(key)
-    for upload in await multipart.uploads_of(world.engine, world.bucket):
+    for upload in await uploads_of(world.engine, world.bucket):
         await world.abort(upload.key, upload.id)
     if allowed:
         assert not await world.stored("objects/")
@@ -282,7 +283,7 @@ async def test_multipart(name: str, step: str, fault: str) -> None:
                 with suppress(UploadNotFound):
                     await world.abort("s/x.zip", upload)
             else:
-                listed = await multipart.parts_of(world.engine, world.bucket, upload)
+                listed = await parts_of(world.engine, world.bucket, upload)
                 if listed:  # what ListParts shows can be completed, whoever was told what
                     await world.complete("s/x.zip", upload, listed)
                     assert await world.get("s/x.zip") in (parts[0], version(SIZE, 5))

@@ -15,9 +15,9 @@ from dgproxy.engine.gc_uploads import collect_uploads
 from dgproxy.engine.hints import content_digest
 from dgproxy.engine.ids import created, new_id
 from dgproxy.engine.inventory import Name, read_name
-from dgproxy.engine.multipart import upload_lock
 from dgproxy.engine.pace import Pace
 from dgproxy.engine.policy import MIN_PART
+from dgproxy.engine.uploads import upload_lock
 from dgproxy.storage.backend import RecordNotFound
 from tests.engine.material import noise, version
 from tests.engine.world import MIB, World

@@ -24,7 +24,7 @@ from dgproxy.engine import statistics
 from dgproxy.engine.errors import ObjectNotFound, PartTooSmall, UploadNotFound
 from dgproxy.engine.keys import space_of
 from dgproxy.engine.manifest import WINDOW, Attributes
-from dgproxy.engine.multipart import PartRecord, parts_of
+from dgproxy.engine.parts import PartRecord, parts_of
 from dgproxy.engine.policy import INLINE_LIMIT, MIN_PART
 from dgproxy.storage.backend import Backend
 from dgproxy.storage.filesystem import FilesystemBackend

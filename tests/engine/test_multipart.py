@@ -6,9 +6,11 @@ import hashlib
 
 import pytest
 
-from dgproxy.engine import copy, keys, multipart
+from dgproxy.engine import copy, keys, uploads
+from dgproxy.engine.ending import abort
 from dgproxy.engine.errors import PartInvalid, PartTooSmall, UploadNotFound
 from dgproxy.engine.manifest import Attributes
+from dgproxy.engine.parts import PartRecord
 from dgproxy.engine.policy import MIN_PART
 from dgproxy.storage.backend import Record, RecordNotFound
 from tests.engine.material import noise, version
@@ -169,7 +171,7 @@ async def test_uploads_are_listed(world: World) -> None:
     ids = [(key, await world.begin(key)) for key in ("b", "a", "b", "é")]
     for part in range(3):
         await world.part("a", ids[1][1], part + 1, b"x")
-    found = [(upload.key, upload.id) for upload in await multipart.uploads_of(world.engine, world.bucket)]
+    found = [(upload.key, upload.id) for upload in await uploads.uploads_of(world.engine, world.bucket)]
     assert sorted(found) == sorted(ids)
     assert [key for key, _ in found] == ["a", "b", "b", "é"]
 
@@ -197,7 +199,7 @@ KINDS = {
 }
 
 
-async def prepared(world: World, kind: str) -> tuple[str, str, list[bytes], list[multipart.PartRecord]]:
+async def prepared(world: World, kind: str) -> tuple[str, str, list[bytes], list[PartRecord]]:
     """An upload with all its parts: key, upload, bytes and records."""
     if kind == "delta":
         await world.put("m/v0.zip", version(SMALL, 0))
@@ -377,6 +379,6 @@ async def test_abort_removes_an_upload_with_a_damaged_part_record(world: World) 
     stored = await world.backend.read_record(world.bucket, place)
     await world.backend.write_record(world.bucket, place, stored.data.replace(b'"size":2', b'"size":3'))
 
-    await multipart.abort(world.engine, world.bucket, "m/v.zip", upload)
+    await abort(world.engine, world.bucket, "m/v.zip", upload)
 
     assert not await world.stored("uploads/")

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from dgproxy.engine import keys, multipart, record
+from dgproxy.engine import keys, record, uploads
 from dgproxy.engine.commit import anything
 from dgproxy.engine.delete import delete_objects
 from dgproxy.engine.errors import ObjectDamaged, UploadNotFound
@@ -152,7 +152,7 @@ async def test_an_upload_that_ended_in_a_crash_takes_nothing_with_it(world: Worl
     await world.assert_object("s/c.txt", data)
     await world.delete("s/c.txt")
     await world.assert_clean()
-    assert await multipart.uploads_of(world.engine, world.bucket) == []
+    assert await uploads.uploads_of(world.engine, world.bucket) == []
 
 
 # -- duplicates --------------------------------------------------------------------------------------------

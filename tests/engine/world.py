@@ -11,7 +11,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dgproxy.codec import files, frames
-from dgproxy.engine import complete, context, copy, delete, keys, listing, multipart, put, record, statistics
+from dgproxy.engine import (
+    complete,
+    context,
+    copy,
+    delete,
+    ending,
+    keys,
+    listing,
+    put,
+    record,
+    statistics,
+    uploads,
+)
 from dgproxy.engine.body import Digests
 from dgproxy.engine.commit import Allow, anything, read
 from dgproxy.engine.errors import ObjectNotFound
@@ -19,6 +31,7 @@ from dgproxy.engine.get import Plan, open_object
 from dgproxy.engine.hints import Hint, content_digest
 from dgproxy.engine.ledger import NOTHING
 from dgproxy.engine.manifest import WINDOW, Attributes, Manifest
+from dgproxy.engine.parts import PartRecord, parts_of, put_part
 from dgproxy.engine.policy import Policy
 from dgproxy.storage.backend import Backend, Buffer, Listed
 from dgproxy.storage.cache import FileCache
@@ -88,7 +101,7 @@ def span(start: int, stop: int) -> Plan:
     return lambda _: (start, stop)
 
 
-def no_checksums(_upload: multipart.Upload, _parts: Sequence[multipart.PartRecord]) -> complete.Checksums:
+def no_checksums(_upload: uploads.Upload, _parts: Sequence[PartRecord]) -> complete.Checksums:
     return complete.Checksums({}, "FULL_OBJECT")
 
 
@@ -151,23 +164,21 @@ class World:
         return found
 
     async def begin(self, key: str) -> str:
-        return (await multipart.begin(self.engine, self.bucket, key, Attributes())).id
+        return (await uploads.begin(self.engine, self.bucket, key, Attributes())).id
 
-    async def part(self, key: str, upload: str, number: int, data: Buffer | Sent) -> multipart.PartRecord:
+    async def part(self, key: str, upload: str, number: int, data: Buffer | Sent) -> PartRecord:
         body = data if isinstance(data, Sent) else Sent(data)
-        return await multipart.put_part(self.engine, self.bucket, key, upload, number, body)
+        return await put_part(self.engine, self.bucket, key, upload, number, body)
 
-    async def complete(
-        self, key: str, upload: str, parts: Iterable[multipart.PartRecord] | None = None
-    ) -> Manifest:
+    async def complete(self, key: str, upload: str, parts: Iterable[PartRecord] | None = None) -> Manifest:
         """Complete with the given parts, or with all that are there."""
         if parts is None:
-            parts = await multipart.parts_of(self.engine, self.bucket, upload)
+            parts = await parts_of(self.engine, self.bucket, upload)
         wanted = [complete.WantedPart(part.number, part.etag) for part in parts]
         return await complete.complete(self.engine, self.bucket, key, upload, wanted, no_checksums)
 
     async def abort(self, key: str, upload: str) -> None:
-        await multipart.abort(self.engine, self.bucket, key, upload)
+        await ending.abort(self.engine, self.bucket, key, upload)
 
     async def upload(self, key: str, *parts: Buffer) -> Manifest:
         """A whole multipart upload, parts numbered from 1."""
@@ -233,8 +244,8 @@ class World:
             manifest = await self.head(key)
             expected |= manifest.own_blobs() | manifest.shared_blobs()
             digests[key] = content_digest(manifest)
-        for upload in await multipart.uploads_of(self.engine, self.bucket):
-            for part in await multipart.parts_of(self.engine, self.bucket, upload.id):
+        for upload in await uploads.uploads_of(self.engine, self.bucket):
+            for part in await parts_of(self.engine, self.bucket, upload.id):
                 expected.add(part.extent.blob)
                 if part.extent.reference is not None:
                     expected.add(part.extent.reference.blob)
