@@ -89,7 +89,7 @@ async def _total(engine: Engine, bucket: str, prefix: str, *, data: bool) -> int
     if not data:
         return await inventory.count(engine.backend, bucket, keys.manifest(prefix))
     total = 0
-    async for item in inventory.listed(engine.backend, bucket, inventory.SPACES + prefix):
+    async for item in inventory.listed(engine.backend, bucket, keys.SPACES + prefix):
         total += item.size
     return total
 

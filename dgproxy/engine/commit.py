@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import structlog
 
-from dgproxy.engine import deltaspace, hints, keys, record
+from dgproxy.engine import deltaspace, hints, keys, names, record
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import Contended, EngineError, ObjectDamaged, ObjectNotFound
 from dgproxy.engine.ledger import NOTHING, Numbers
@@ -216,7 +216,7 @@ async def discard(
     sizes = {extent.blob: extent.stored for manifest in gone for extent in manifest.extents}
     counted = {blob: size for blob, size in sizes.items() if blob in own}
     own |= await hints.naming(engine.backend, bucket, gone, kept)
-    await discard_blobs(engine, bucket, own, keys.by_space(shared), counted)
+    await discard_blobs(engine, bucket, own, names.by_space(shared), counted)
 
 
 async def discard_blobs(
@@ -234,7 +234,7 @@ async def discard_blobs(
     unused, counted = sorted(blobs), counted or {}
     try:
         with ExitStack() as stack:
-            for space in {*shared, *map(keys.space_of_blob, counted)}:
+            for space in {*shared, *map(names.space_of_blob, counted)}:
                 stack.enter_context(engine.ledger.unless_certain(bucket, space))
             await _discard_blobs(engine, bucket, unused, shared, counted)
     except BucketNotFound:
@@ -254,7 +254,7 @@ async def _discard_blobs(
         began = engine.now()
         await engine.backend.remove_blobs(bucket, unused)
         for blob, size in counted.items():
-            engine.ledger.changed(bucket, keys.space_of_blob(blob), began, Numbers(blobs=-size))
+            engine.ledger.changed(bucket, names.space_of_blob(blob), began, Numbers(blobs=-size))
     for space, candidates in shared.items():
         began = engine.now()
         freed = await deltaspace.reclaim(engine.backend, bucket, space, candidates)

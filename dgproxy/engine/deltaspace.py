@@ -3,7 +3,7 @@
 
 The list of offered references is a hint. Losing a race on it, or finding it damaged, costs duplicate bytes
 and never a wrong read: every manifest pins the exact reference it needs. A reference, or a blob that several
-objects share, is needed as long as a delta or pin named after it exists (`keys.pins_of`). Removal holds the
+objects share, is needed as long as a delta or pin named after it exists (`names.pins_of`). Removal holds the
 deltaspace's lock exclusively, without waiting for writers, who hold it shared from choosing a blob until what
 they wrote carries its name; where there are writers, the list notes what is left for the last of them.
 """
@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import structlog
 
-from dgproxy.engine import keys, record
+from dgproxy.engine import keys, names, record
 from dgproxy.engine.errors import Contended, ObjectDamaged
 from dgproxy.engine.ids import is_id
 from dgproxy.engine.manifest import Reference
@@ -123,7 +123,7 @@ async def withdraw(backend: Backend, bucket: str, space: str, reference_id: str)
 
 async def kept_by(backend: Backend, bucket: str, blob: str) -> set[str]:
     """Some of what keeps a blob: its pins and the deltas against it; empty when nothing does."""
-    found = await backend.list_blobs(bucket, keys.pins_of(blob), _SOME)
+    found = await backend.list_blobs(bucket, names.pins_of(blob), _SOME)
     return {item.key for item in found} - {blob}
 
 
@@ -167,12 +167,12 @@ async def _remove_idle(backend: Backend, bucket: str, space: str, blobs: Iterabl
             settled.add(blob)
             if await kept_by(backend, bucket, blob):
                 continue
-            if keys.is_reference(blob):
+            if names.is_reference(blob):
                 # List first: a crash in between leaves an unused blob, not a list that offers nothing.
-                await withdraw(backend, bucket, space, keys.blob_id(blob))
-            elif (reference := keys.reference_of(blob)) is not None:
+                await withdraw(backend, bucket, space, names.blob_id(blob))
+            elif (reference := names.reference_of(blob)) is not None:
                 left.append(reference)  # this may have been its last delta
-            found = await backend.list_blobs(bucket, keys.stem(blob), _SOME)
+            found = await backend.list_blobs(bucket, names.stem(blob), _SOME)
             await backend.remove_blobs(bucket, [item.key for item in found])
             freed += sum(item.size for item in found)
         await _change(backend, bucket, space, lambda state: _settling(state, settled))
@@ -189,7 +189,7 @@ def _settling(state: _State, settled: Iterable[str]) -> _State:
 
 def _noted(blob: str) -> str:
     """What the list says for a blob: its name, for a reference its id alone."""
-    return keys.blob_id(blob) if keys.is_reference(blob) else keys.name_of(blob)
+    return names.blob_id(blob) if names.is_reference(blob) else keys.name_of(blob)
 
 
 def _blob(space: str, note: str) -> str:

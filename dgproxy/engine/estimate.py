@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from dgproxy.engine import inventory, keys, record
+from dgproxy.engine import inventory, keys, names, record
 from dgproxy.engine.body import Body
 from dgproxy.engine.context import Engine
 from dgproxy.engine.delete import delete_object
@@ -134,7 +134,7 @@ async def _blobs(engine: Engine, bucket: str, manifest: Manifest, counted: Finge
     stored = 0
     references = {reference.blob for reference in manifest.references()}
     for extent in manifest.extents:
-        blob = of_id(inventory.read_name(extent.blob).id)
+        blob = of_id(names.read_name(extent.blob).id)
         if blob in counted:
             continue  # another object brought it
         counted.add(blob)
@@ -150,8 +150,8 @@ async def _records(engine: Engine, bucket: str, space: str) -> int:
     size = 0
     async for item in inventory.listed(engine.backend, bucket, keys.manifest(space)):
         size += item.size
-    async for item in inventory.listed(engine.backend, bucket, inventory.SPACES + space):
-        if inventory.read_name(item.key).kind in ("hint", "record"):
+    async for item in inventory.listed(engine.backend, bucket, keys.SPACES + space):
+        if names.read_name(item.key).kind in ("hint", "record"):
             size += item.size
     return size
 

@@ -7,7 +7,7 @@ something depends on it. What follows from it is decided in `engine.renewal`.
 
 from typing import Final
 
-from dgproxy.engine import keys, renewal
+from dgproxy.engine import keys, names, renewal
 from dgproxy.engine.context import Engine
 from dgproxy.engine.manifest import Reference
 from dgproxy.engine.renewal import Spent, Use
@@ -79,7 +79,7 @@ class Founding:
                 self._bucket, prefix, delimiter="/", after=after, limit=_PAGE
             )
             listed = [item for item in page.items if isinstance(item, Listed)]
-            uses = tuple(Use(*keys.use_of(item.key, prefix), item.size) for item in listed if item.size)
+            uses = tuple(Use(*names.use_of(item.key, prefix), item.size) for item in listed if item.size)
             found = (found + uses)[-_PAGE:]
             if not page.more or not listed:
                 break

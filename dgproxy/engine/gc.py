@@ -24,13 +24,13 @@ from typing import Final, Literal
 
 import msgspec
 
-from dgproxy.engine import deltaspace, ids, inventory, keys, record
+from dgproxy.engine import deltaspace, ids, inventory, keys, names, record
 from dgproxy.engine.commit import read
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectDamaged, ObjectNotFound
 from dgproxy.engine.hints import Hint, content_digest
 from dgproxy.engine.in_use import Doubts, InUse, mark
-from dgproxy.engine.inventory import Name
+from dgproxy.engine.names import Name
 from dgproxy.engine.pace import Pace
 from dgproxy.storage.backend import RecordNotFound, VersionConflict
 
@@ -56,7 +56,7 @@ Outcome = Literal["found", "removed", "left", "noted"]
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that nobody needs, and what became of it; sizes in bytes."""
 
-    kind: inventory.Kind | Literal["upload", "staged"]
+    kind: names.Kind | Literal["upload", "staged"]
     bucket: str
     key: str
     size: int
@@ -102,8 +102,8 @@ async def collect(
     await mark(engine, bucket, None, in_use, pace, watch)
     batch: dict[str, _Suspect] = {}
     hints: list[_Suspect] = []
-    async for item in inventory.listed(engine.backend, bucket, inventory.SPACES + options.prefix):
-        name = inventory.read_name(item.key)
+    async for item in inventory.listed(engine.backend, bucket, keys.SPACES + options.prefix):
+        name = names.read_name(item.key)
         if name.kind == "hint" and not in_use.has_content(name.space, name.id):
             hints.append(_Suspect(name, item.size))
         if name.kind in _KINDS and name.id not in in_use and is_old(engine, name.id, options.older_than):
@@ -231,8 +231,8 @@ async def _users(
     inside: list[Name] = []
     outside: dict[str, Name] = {}
     for space in sorted(spaces):
-        async for item in inventory.listed(engine.backend, bucket, inventory.SPACES + space, deep=False):
-            name = inventory.read_name(item.key)
+        async for item in inventory.listed(engine.backend, bucket, keys.SPACES + space, deep=False):
+            name = names.read_name(item.key)
             if name.uses in garbage:
                 if name.id in garbage:
                     inside.append(name)

@@ -10,7 +10,7 @@ that is merely old is its client's: it goes only when the operator says after ho
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dgproxy.engine import ids, inventory, keys, record
+from dgproxy.engine import ids, inventory, keys, names, record
 from dgproxy.engine.context import Engine
 from dgproxy.engine.ending import abort
 from dgproxy.engine.errors import EngineError, ObjectDamaged, UploadNotFound
@@ -103,7 +103,7 @@ async def _parts(engine: Engine, bucket: str, upload_id: str, pace: Pace) -> tup
     async for place, stored in inventory.records(engine.backend, bucket, keys.parts(upload_id), pace):
         with suppress(ObjectDamaged):
             extent = record.decode(stored.data, PartRecord, place).extent
-            space, size = inventory.read_name(extent.blob).space, size + extent.stored
+            space, size = names.read_name(extent.blob).space, size + extent.stored
     return space, size
 
 

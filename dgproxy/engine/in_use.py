@@ -9,7 +9,7 @@ that there is one is marked instead, with the deltaspace its object is in.
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from dgproxy.engine import fingerprints, inventory, keys, record
+from dgproxy.engine import fingerprints, inventory, keys, names, record
 from dgproxy.engine.commit import parse
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectDamaged
@@ -132,12 +132,12 @@ def _mark_manifest(manifest: Manifest, marks: Marks) -> None:
     for extent in manifest.extents:
         _mark_extent(extent, marks)
     for pin in manifest.pins:
-        marks.blob(inventory.read_name(pin).id)
+        marks.blob(names.read_name(pin).id)
     if manifest.extents:
         marks.content(keys.space_of(manifest.key), content_digest(manifest))
 
 
 def _mark_extent(extent: Extent, marks: Marks) -> None:
-    marks.blob(inventory.read_name(extent.blob).id)
+    marks.blob(names.read_name(extent.blob).id)
     if extent.reference is not None:
         marks.blob(extent.reference.id)

@@ -5,65 +5,20 @@ Walks hold one page in memory, however many there are, and see what is there all
 meanwhile they may see or not. What stands behind a name is the business of whoever walks.
 """
 
-import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Generic, Literal, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 from dgproxy.engine.pace import LEAST, Pace
 from dgproxy.storage.backend import Backend, CommonPrefix, Listed, Record
 
 T = TypeVar("T")
 
-SPACES: Final = "deltaspaces/"
-
 #: Keys a page: a directory that changes meanwhile is read again for each.
 _PAGE: Final = 10_000
 
 #: Records read at once.
 _BATCH: Final = 256
-
-_ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
-_REFERENCE = re.compile(rf"({_ULID})\.reference\.bin(\.zst)?")
-_PIN = re.compile(rf"({_ULID})-({_ULID})-.*\.pin", re.DOTALL)
-_DELTA = re.compile(rf"({_ULID})-({_ULID})-.*\.(delta|delta\.zst|residual\.zst)", re.DOTALL)
-_WHOLE = re.compile(rf"({_ULID})-.*\.bin(\.zst)?", re.DOTALL)
-_HINT = re.compile(r"([0-9a-f]{64})\.json")
-
-Kind = Literal["reference", "delta", "whole", "pin", "hint", "record", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """What a key under `deltaspaces/` says.
-
-    `id` is the blob's own, or the digest of a hint; `uses` is the id of the blob that is needed for as long
-    as this one is there: a delta's reference, or what a pin pins.
-    """
-
-    key: str
-    space: str
-    kind: Kind
-    id: str = ""
-    uses: str = ""
-
-
-def read_name(key: str) -> Name:
-    """Take a key under `deltaspaces/` apart."""
-    directory, _, name = key.rpartition("/")
-    space = f"{directory}/".removeprefix(SPACES)
-    if match := _REFERENCE.fullmatch(name):
-        return Name(key, space, "reference", match[1])
-    if match := _PIN.fullmatch(name):
-        return Name(key, space, "pin", match[2], match[1])
-    if match := _DELTA.fullmatch(name):
-        return Name(key, space, "delta", match[2], match[1])
-    if match := _WHOLE.fullmatch(name):
-        return Name(key, space, "whole", match[1])
-    if match := _HINT.fullmatch(name):
-        return Name(key, space, "hint", match[1])
-    return Name(key, space, "record" if name.endswith(".json") else "unknown")
 
 
 class Walk(Generic[T]):

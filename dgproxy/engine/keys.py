@@ -1,25 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where things stand inside a bucket of the backend: the only place that builds or takes apart storage keys.
+"""Where things stand inside a bucket of the backend: the only place that makes storage keys.
 
 Manifest keys are the object keys under one fixed prefix, so a backend listing is an S3 listing. A blob's name
 carries a readable piece of its object's name for the person who looks at the storage; nothing that must be
-right depends on that piece. `docs/STORAGE_FORMAT.md` shows the layout.
+right depends on that piece. What the names of blobs say is read in `engine.names`; `docs/STORAGE_FORMAT.md`
+shows the layout.
 """
 
 import re
-from collections.abc import Iterable
 
 OBJECTS = "objects/"
 UPLOADS = "uploads/"
 CONFIG = "config/"
 STATISTICS = "statistics/"
 LEDGERS = "ledgers/"
-_SPACES = "deltaspaces/"
+SPACES = "deltaspaces/"
 
 #: Long enough to recognise a file, short enough for any file system after ids and suffixes.
 _NAME_LENGTH = 80
-#: Characters of an id (`engine.ids`).
-_ID = 26
 _UNREADABLE = re.compile(r"[^A-Za-z0-9._+@=-]+")
 
 
@@ -50,28 +48,22 @@ def name_of(key: str) -> str:
 
 def references(space: str) -> str:
     """The record that lists what a deltaspace offers to new objects."""
-    return f"{_SPACES}{space}references.json"
+    return f"{SPACES}{space}references.json"
 
 
 def hint(space: str, digest: str) -> str:
     """The record that names an object with these bytes."""
-    return f"{_SPACES}{space}{digest}.json"
+    return f"{SPACES}{space}{digest}.json"
 
 
 def reference(space: str, reference_id: str, suffix: str) -> str:
     """A reference's blob; `suffix` is its codec's."""
-    return f"{_SPACES}{space}{reference_id}.reference{suffix}"
+    return f"{SPACES}{space}{reference_id}.reference{suffix}"
 
 
 def users_of(space: str, reference_id: str) -> str:
     """The prefix shared by every delta and pin that needs a reference, and by nothing else."""
-    return f"{_SPACES}{space}{reference_id}-"
-
-
-def use_of(blob: str, users: str) -> tuple[str, str]:
-    """The id and the readable name in the key of a delta or pin that starts with `users`; a hint, no more."""
-    blob_id, _, name = blob.removeprefix(users).partition("-")
-    return blob_id, name.partition(".delta")[0].removesuffix(".residual.zst")
+    return f"{SPACES}{space}{reference_id}-"
 
 
 def pin(key: str, reference_id: str, blob_id: str) -> str:
@@ -86,74 +78,17 @@ def delta(key: str, reference_id: str, blob_id: str, suffix: str) -> str:
 
 def whole(key: str, blob_id: str, suffix: str) -> str:
     """The blob of bytes stored whole for one object; `suffix` is its codec's."""
-    return f"{_SPACES}{space_of(key)}{blob_id}-{readable(key)}{suffix}"
-
-
-def pin_of(blob: str, key: str, pin_id: str) -> str:
-    """The empty blob that keeps `blob` for the object `key`; it lies in the deltaspace of the blob."""
-    return f"{pins_of(blob)}{pin_id}-{readable(key)}.pin"
-
-
-def pins_of(blob: str) -> str:
-    """The prefix of every name that keeps a blob: its pins, and the deltas against it.
-
-    The name of a blob of one object alone may start with it, too: its own.
-    """
-    return f"{blob[: blob.rfind('/') + 1]}{blob_id(blob)}-"
-
-
-def is_reference(blob: str) -> bool:
-    """Whether a blob is a reference, in whichever codec."""
-    return name_of(blob)[_ID:].startswith(".reference.")
-
-
-def is_delta(blob: str) -> bool:
-    """Whether a blob is a delta, in whichever codec."""
-    return not blob.endswith((".bin", ".bin.zst", ".pin", ".json"))
-
-
-def blob_id(blob: str) -> str:
-    """The id of a blob: a reference's, a delta's, a direct object's."""
-    name = name_of(blob)
-    return name[_ID + 1 : 2 * _ID + 1] if is_delta(blob) else name[:_ID]
-
-
-def reference_of(blob: str) -> str | None:
-    """The reference a delta is read against, by the name it has when stored raw; None for other blobs."""
-    return raw_reference(space_of_blob(blob), name_of(blob)[:_ID]) if is_delta(blob) else None
+    return f"{SPACES}{space_of(key)}{blob_id}-{readable(key)}{suffix}"
 
 
 def raw_reference(space: str, reference_id: str) -> str:
-    """A reference of which only the id is known, by the name it has when stored raw: see `stem`."""
+    """A reference of which only the id is known, by the name it has when stored raw: see `names.stem`."""
     return reference(space, reference_id, ".bin")
-
-
-def stem(blob: str) -> str:
-    """What the name of a blob starts with, and no other's does: a reference is found in whichever codec."""
-    return f"{blob[: blob.rfind('/') + 1]}{blob_id(blob)}." if is_reference(blob) else blob
 
 
 def blob_named(space: str, name: str) -> str:
     """The blob of this name in a deltaspace."""
-    return f"{_SPACES}{space}{name}"
-
-
-def pinned_id(pin: str) -> str:
-    """The id of the blob that a pin keeps."""
-    return name_of(pin)[:_ID]
-
-
-def space_of_blob(blob: str) -> str:
-    """The deltaspace a blob lies in, whoever uses it."""
-    return blob[len(_SPACES) : blob.rfind("/") + 1]
-
-
-def by_space(blobs: Iterable[str]) -> dict[str, list[str]]:
-    """Blobs by the deltaspaces they lie in."""
-    found: dict[str, list[str]] = {}
-    for blob in blobs:
-        found.setdefault(space_of_blob(blob), []).append(blob)
-    return found
+    return f"{SPACES}{space}{name}"
 
 
 def statistics(space: str) -> str:

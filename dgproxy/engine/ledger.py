@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from dgproxy.engine import ids, keys
+from dgproxy.engine import ids, keys, names
 from dgproxy.storage.backend import (
     AccessRefused,
     BucketNotFound,
@@ -130,8 +130,8 @@ class Ledger:
 
     def published(self, bucket: str, blob: str, size: int) -> None:
         """A blob has come to stay; it may have been there since its id was made."""
-        began = ids.created(keys.blob_id(blob))
-        self.changed(bucket, keys.space_of_blob(blob), began, Numbers(blobs=size))
+        began = ids.created(names.blob_id(blob))
+        self.changed(bucket, names.space_of_blob(blob), began, Numbers(blobs=size))
 
     def doubt(self, bucket: str, space: str) -> None:
         """Something may have changed."""

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from dgproxy.engine import keys
+from dgproxy.engine import names
 
 #: The only value of `Manifest.format` this version writes and reads.
 FORMAT: Final = 1
@@ -130,6 +130,6 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     def shared_blobs(self) -> set[str]:
         """What others may need, too: its references, and the blobs it holds a pin of."""
-        pinned = {keys.pinned_id(pin) for pin in self.pins}
-        kept = {blob for blob in self.blobs() if keys.blob_id(blob) in pinned}
+        pinned = {names.pinned_id(pin) for pin in self.pins}
+        kept = {blob for blob in self.blobs() if names.blob_id(blob) in pinned}
         return kept | {reference.blob for reference in self.references()}

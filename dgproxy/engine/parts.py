@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from dgproxy.engine import inventory, keys, record
+from dgproxy.engine import inventory, keys, names, record
 from dgproxy.engine.body import Body
 from dgproxy.engine.commit import discard_blobs
 from dgproxy.engine.context import Engine
@@ -155,4 +155,4 @@ async def discard_parts(
     """Remove the blobs of parts, except those `kept`, and `records`; nothing points to them any more."""
     references = {part.extent.reference.blob for part in parts if part.extent.reference is not None}
     sizes = {part.extent.blob: part.extent.stored for part in parts if part.extent.blob not in kept}
-    await discard_blobs(engine, bucket, {*records, *sizes}, keys.by_space(references), sizes)
+    await discard_blobs(engine, bucket, {*records, *sizes}, names.by_space(references), sizes)

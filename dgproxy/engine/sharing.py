@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
-from dgproxy.engine import deltaspace, keys
+from dgproxy.engine import deltaspace, keys, names
 from dgproxy.engine.commit import Allow, anything, commit, discard_blobs, may_be_current, read, swap
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectNotFound
@@ -49,7 +49,7 @@ async def share(
     if source.key == manifest.key:
         return await _over_itself(engine, bucket, source, shared, allow)
     blobs = source.blobs() | source.shared_blobs()
-    spaces = sorted(keys.by_space(blobs))
+    spaces = sorted(names.by_space(blobs))
     # What `source` owns alone is not looked at: without a pin it would seem idle.
     perhaps_idle = source.shared_blobs()
     pins = _Pins(engine, bucket)
@@ -68,7 +68,7 @@ async def share(
             return shared
     finally:
         # Here, too, a writer ends: what others could not remove meanwhile may be waiting for it.
-        idle = dict.fromkeys(spaces, ()) | keys.by_space(perhaps_idle)
+        idle = dict.fromkeys(spaces, ()) | names.by_space(perhaps_idle)
         await discard_blobs(engine, bucket, pins.unlisted, idle)
 
 
@@ -132,7 +132,7 @@ class _Pins:
 
     async def publish(self, extents: Iterable[Extent], key: str) -> tuple[str, ...]:
         """A pin of each extent's blob for the object `key`."""
-        pins = tuple(keys.pin_of(extent.blob, key, self._engine.new_id()) for extent in extents)
+        pins = tuple(names.pin_of(extent.blob, key, self._engine.new_id()) for extent in extents)
         for pin in pins:
             # Noted first: if the call is cut off after the rename, the pin still has an owner here.
             self.unlisted.add(pin)

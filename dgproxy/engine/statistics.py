@@ -180,7 +180,7 @@ async def count(engine: Engine, bucket: str, space: str, pace: Pace = _NO_PACE) 
             logical += parse(stored, bucket, keys.object_key(place)).size
         except ObjectDamaged as error:
             _log.error("damaged manifest; its bytes are not counted", bucket=bucket, error=str(error))
-    async for item in inventory.listed(engine.backend, bucket, inventory.SPACES + space, deep=False):
+    async for item in inventory.listed(engine.backend, bucket, keys.SPACES + space, deep=False):
         if not item.key.endswith(".json"):
             blobs += item.size
     return Numbers(objects, logical, manifests, blobs)
@@ -226,7 +226,7 @@ async def _as_told(engine: Engine, bucket: str, prefix: str) -> AsyncIterator[St
 
 async def spaces(engine: Engine, bucket: str, prefix: str = "") -> AsyncIterator[str]:
     """Every deltaspace that starts with `prefix` and has an object or a blob; some twice."""
-    for room in (keys.OBJECTS, inventory.SPACES):
+    for room in (keys.OBJECTS, keys.SPACES):
         top = prefix[: prefix.rfind("/") + 1]
         left = [top]
         while left:

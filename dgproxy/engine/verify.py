@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from dgproxy.engine import inventory, keys, record
+from dgproxy.engine import inventory, keys, names, record
 from dgproxy.engine.commit import parse
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import EngineError, ObjectDamaged
@@ -182,8 +182,8 @@ async def _records(engine: Engine, bucket: str, prefix: str) -> AsyncIterator[_S
 
         return _Subject("record", place, place, read)
 
-    async for item in inventory.listed(engine.backend, bucket, inventory.SPACES + prefix):
-        if inventory.read_name(item.key).kind == "record":
+    async for item in inventory.listed(engine.backend, bucket, keys.SPACES + prefix):
+        if names.read_name(item.key).kind == "record":
             yield subject(item.key)
     if prefix:
         return

@@ -14,7 +14,7 @@ from dgproxy.engine.gc import Finding, Options, collect, collect_staged, keep_ne
 from dgproxy.engine.gc_uploads import collect_uploads
 from dgproxy.engine.hints import content_digest
 from dgproxy.engine.ids import created, new_id
-from dgproxy.engine.inventory import Name, read_name
+from dgproxy.engine.names import Name, read_name
 from dgproxy.engine.pace import Pace
 from dgproxy.engine.policy import MIN_PART
 from dgproxy.engine.uploads import upload_lock

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dgproxy.codec.forms import Form
-from dgproxy.engine import codecs, keys
+from dgproxy.engine import codecs, keys, names
 from dgproxy.engine.ids import is_id, new_id
 
 DELTA_SUFFIXES = [codecs.delta_in(form).suffix for form in Form]
@@ -71,18 +71,18 @@ def test_a_blobs_name_says_what_keeps_it(key: str) -> None:
     whole = [keys.whole(key, blob, suffix) for suffix in (".bin", ".bin.zst")]
     deltas = [keys.delta(key, reference, blob, suffix) for suffix in DELTA_SUFFIXES]
     for each in [*whole, *deltas]:
-        pin = keys.pin_of(each, "elsewhere/x", new_id(3))
-        assert (keys.blob_id(each), keys.pinned_id(pin), keys.space_of_blob(pin)) == (blob, blob, space)
-        assert pin.startswith(keys.pins_of(each))
-        assert (keys.is_reference(each), keys.stem(each)) == (False, each)
+        pin = names.pin_of(each, "elsewhere/x", new_id(3))
+        assert (names.blob_id(each), names.pinned_id(pin), names.space_of_blob(pin)) == (blob, blob, space)
+        assert pin.startswith(names.pins_of(each))
+        assert (names.is_reference(each), names.stem(each)) == (False, each)
     raw = keys.raw_reference(space, reference)
-    assert {keys.reference_of(each) for each in whole} == {None}
-    assert {keys.reference_of(each) for each in deltas} == {raw}
+    assert {names.reference_of(each) for each in whole} == {None}
+    assert {names.reference_of(each) for each in deltas} == {raw}
     for each in (raw, keys.reference(space, reference, ".bin.zst")):
-        assert (keys.blob_id(each), keys.is_reference(each)) == (reference, True)
-        assert each.startswith(keys.stem(each))
-        assert all(delta.startswith(keys.pins_of(each)) for delta in deltas)
-        assert keys.pin(key, reference, blob).startswith(keys.pins_of(each))
+        assert (names.blob_id(each), names.is_reference(each)) == (reference, True)
+        assert each.startswith(names.stem(each))
+        assert all(delta.startswith(names.pins_of(each)) for delta in deltas)
+        assert keys.pin(key, reference, blob).startswith(names.pins_of(each))
 
 
 def test_parts_sort_as_their_numbers() -> None:

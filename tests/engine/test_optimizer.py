@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dgproxy.engine import deltaspace, keys
+from dgproxy.engine import deltaspace, keys, names
 from dgproxy.engine.errors import ObjectNotFound
 from dgproxy.engine.hints import content_digest
 from dgproxy.engine.manifest import Manifest
@@ -120,9 +120,9 @@ async def test_what_is_offered_afterwards_is_what_was_chosen(world: World) -> No
 
 async def test_references_that_nobody_needs_go(world: World) -> None:
     await put_all(one_reference(world), DRIFT)
-    before = {place for place in await world.stored() if keys.is_reference(place)}
+    before = {place for place in await world.stored() if names.is_reference(place)}
     (outcome,) = await run(world)
-    after = {place for place in await world.stored() if keys.is_reference(place)}
+    after = {place for place in await world.stored() if names.is_reference(place)}
     assert outcome.references_retired == len(before - after) > 0
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgproxy.engine import deltaspace, keys
+from dgproxy.engine import deltaspace, keys, names
 from dgproxy.engine.ids import new_id
 from dgproxy.engine.manifest import Reference
 from dgproxy.engine.renewal import MATTERS, Spent, Use, price, renews, stalest, unneeded
@@ -268,5 +268,5 @@ async def test_uses_are_read_off_names(world: World) -> None:
     users = keys.users_of("s/", "0" * 26)
     for name in ("v1.zip", "a.delta.zip", "x"):
         for suffix in (".delta", ".delta.zst", ".residual.zst"):
-            found = keys.use_of(keys.delta(f"s/{name}", "0" * 26, "1" * 26, suffix), users)
+            found = names.use_of(keys.delta(f"s/{name}", "0" * 26, "1" * 26, suffix), users)
             assert found == ("1" * 26, name.partition(".delta")[0])

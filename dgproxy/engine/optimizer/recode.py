@@ -18,7 +18,7 @@ import msgspec
 
 from dgproxy.codec import forms, frames
 from dgproxy.codec.delta import SourceIndex
-from dgproxy.engine import deltaspace, keys
+from dgproxy.engine import deltaspace, keys, names
 from dgproxy.engine.codecs import Coding
 from dgproxy.engine.commit import discard_blobs, may_be_current, swap
 from dgproxy.engine.context import Engine
@@ -76,7 +76,7 @@ async def _writing(
                 await discard_blobs(engine, bucket, writing.published, {})
     finally:
         # While the lock was held here, others may have had to leave references behind.
-        await discard_blobs(engine, bucket, (), {space: (), **keys.by_space(in_use)})
+        await discard_blobs(engine, bucket, (), {space: (), **names.by_space(in_use)})
 
 
 async def as_delta(
@@ -151,7 +151,7 @@ async def as_reference(engine: Engine, bucket: str, manifest: Manifest, rest: Re
     """
     async with _writing(engine, bucket, manifest.key, rest, []) as writing:
         extent, digest = await _whole_of(writing, manifest)
-        reference_id = extent.blob.rpartition("/")[2][:26]
+        reference_id = names.blob_id(extent.blob)
         reference = Reference(
             id=reference_id,
             blob=extent.blob,

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from dgproxy.engine import hints, inventory, keys
+from dgproxy.engine import hints, inventory, keys, names
 from dgproxy.engine.commit import parse
 from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.fingerprints import Fingerprints, of_text
@@ -48,7 +48,7 @@ def founded(manifest: Manifest) -> bool:
 
 def shares(manifest: Manifest) -> bool:
     """Whether others use its blobs, other than as a reference: then a new form of it would be one more."""
-    if any(keys.space_of_blob(blob) != keys.space_of(manifest.key) for blob in manifest.blobs()):
+    if any(names.space_of_blob(blob) != keys.space_of(manifest.key) for blob in manifest.blobs()):
         return True
     return not manifest.blobs() <= manifest.own_blobs() and not founded(manifest)
 
@@ -83,7 +83,7 @@ async def take_survey(work: Work) -> Survey:
             survey.samples.append(manifest)
         survey.objects += 1
         for reference in manifest.references():
-            if keys.space_of_blob(reference.blob) == work.space:
+            if names.space_of_blob(reference.blob) == work.space:
                 survey.references[reference.id] = reference
                 survey.users[reference.id] += 1
     survey.digest = digest.hexdigest()
@@ -102,7 +102,7 @@ async def _eligible(work: Work) -> int:
 async def stored_bytes(work: Work) -> int:
     """Bytes of the deltaspace's blobs."""
     total = 0
-    place = inventory.SPACES + work.space
+    place = keys.SPACES + work.space
     async for item in inventory.listed(work.engine.backend, work.bucket, place, deep=False):
         total += 0 if item.key.endswith(".json") else item.size
     return total
