@@ -36,8 +36,10 @@ FOLDER: Final = ".dg-folder-marker"
 #: Where early versions kept the directory of a bucket's top, below `deltaspaces`.
 TOP: Final = "_root_/"
 
-#: What is theirs and no object: temporary files, the probe of a start, the index for listings.
-_INTERNAL: Final = re.compile(r"(?:.*/)?(?:\.dg-tmp\..*|\.tmp[A-Za-z0-9]{6}|\.dg_xattr_probe)|\.dg/facts/.*")
+#: What is theirs and no object: temporary files, the probe of a start, the index for listings. And temporary
+#: files of early versions, whose name might be anybody's.
+_INTERNAL: Final = re.compile(r"(?:.*/)?(?:\.dg-tmp\..*|\.dg_xattr_probe)|\.dg/facts/.*", re.DOTALL)
+_TEMPORARY: Final = re.compile(r"(?:.*/)?\.tmp[A-Za-z0-9]{6}", re.DOTALL)
 
 _META: Final = "x-amz-meta-"
 _OURS: Final = ("dg-", "dg_")
@@ -76,9 +78,9 @@ class Said:
         return self.note == "reference"
 
 
-def internal(key: str) -> bool:
-    """Whether a key is neither an object nor needed to read one."""
-    return _INTERNAL.fullmatch(key) is not None
+def internal(key: str, *, anyone: bool) -> bool:
+    """Whether a key is neither an object nor needed to read one; `anyone`: their files are around."""
+    return _INTERNAL.fullmatch(key) is not None or (anyone and _TEMPORARY.fullmatch(key) is not None)
 
 
 def in_metadata(headers: Mapping[str, str]) -> Said | None:

@@ -56,23 +56,21 @@ def plain(files: Sequence[Stored]) -> Found:
 async def interpreted(place: Place, files: Sequence[Stored]) -> Found:
     """Which objects the files of one directory are. Raises SourceError."""
     look = partial(_look, place, {each.key: each for each in files})
-    files = [each for each in files if not deltaglider.internal(each.key)]
-    named = [each for each in files if _may_be_theirs(each.key)]
     sidecars = {each.key for each in files if each.key.endswith(SIDECAR)}
-    described = [each for each in files if each in named or each.key + SIDECAR in sidecars]
-    found = dict(
-        zip([each.key for each in described], await together(look, described, _AT_ONCE), strict=True)
-    )
-    theirs = {key: said for key, said in found.items() if isinstance(said, Said)}
+    described = [each for each in files if _may_be_theirs(each.key) or each.key + SIDECAR in sidecars]
+    looked = await together(look, described, _AT_ONCE)
+    found = {each.key: result for each, (result, _) in zip(described, looked, strict=True)}
+    read = {each.key + SIDECAR for each, (_, beside) in zip(described, looked, strict=True) if beside}
+    anyone = any(isinstance(result, Said) for result in found.values())
     items: dict[str, Item] = {}
     failed: list[tuple[Stored, str]] = []
     for each in files:
         said = found.get(each.key)
         if isinstance(said, Unreadable):
             failed.append((each, str(said)))
-        elif not _is_beside(each.key, theirs):
+        elif each.key not in read and not deltaglider.internal(each.key, anyone=anyone):
             try:
-                item = _item(each, said, anyone=bool(theirs))
+                item = _item(each, said, anyone=anyone)
             except Unreadable as error:
                 failed.append((each, str(error)))
             else:
@@ -98,24 +96,24 @@ def _may_be_theirs(key: str) -> bool:
     return name in (REFERENCE, FOLDER) or name.endswith((DELTA, DIRECT))
 
 
-def _is_beside(key: str, theirs: Mapping[str, Said]) -> bool:
-    """Whether a file is the sidecar of another."""
-    return key.endswith(SIDECAR) and key.removesuffix(SIDECAR) in theirs
+async def _look(
+    place: Place, files: Mapping[str, Stored], stored: Stored
+) -> tuple[Said | Unreadable | None, bool]:
+    """What is said of a file, and whether a sidecar says it.
 
-
-async def _look(place: Place, files: Mapping[str, Stored], stored: Stored) -> Said | Unreadable | None:
-    """What is said of a file; an error is a result, for one file must not end the others."""
+    An error is a result, for one file must not end the others.
+    """
     try:
         sidecar = files.get(stored.key + SIDECAR)
         if sidecar is not None and sidecar.size <= _LONGEST_RECORD:
             async with place.open(sidecar.key, sidecar.etag) as opened:
                 said = deltaglider.in_json(b"".join([bytes(chunk) async for chunk in opened]))
             if said is not None:
-                return said
+                return said, True
         head = await place.head(stored.key)
-        return None if head is None else said_in(head)
+        return (None if head is None else said_in(head)), False
     except Unreadable as error:
-        return error
+        return error, False
 
 
 def _item(stored: Stored, said: Said | None, *, anyone: bool) -> Item | None:

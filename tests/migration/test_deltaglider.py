@@ -126,4 +126,8 @@ def test_any_record_of_theirs_is_read_or_refused(record: dict[str, object]) -> N
     ],
 )
 def test_what_is_no_object(key: str, *, is_internal: bool) -> None:
-    assert deltaglider.internal(key) == is_internal
+    assert deltaglider.internal(key, anyone=True) == is_internal
+
+
+def test_a_name_that_might_be_anybodys() -> None:
+    assert not deltaglider.internal("a/.tmpAb3xY9", anyone=False)

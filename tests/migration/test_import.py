@@ -332,9 +332,12 @@ async def test_the_proxy_in_a_directory_with_attributes(gateway: Gateway, tmp_pa
     except OSError as error:
         pytest.skip(f"no extended attributes here: {error}")
     (tmp_path / "app/.dg-tmp.abc").write_bytes(b"half")
+    (tmp_path / "app/.tmpabc123").write_bytes(b"half, of an early version")
     (tmp_path / "app/unmanaged.txt").write_bytes(b"copied here by hand")
+    (tmp_path / "app/notes.txt.meta").write_bytes(b"is no sidecar")
     expected = {f"app/{name}": data for name, data in (objects | direct).items()}
     expected |= {"app/unmanaged.txt": b"copied here by hand", "f/x.zip": b"1" * 99, "f/": b""}
+    expected |= {"app/notes.txt.meta": b"is no sidecar"}
     await check(gateway, Directory(tmp_path), expected)
 
 
@@ -432,3 +435,18 @@ async def test_the_newer_of_two_ways_to_be_stored(gateway: Gateway, tmp_path: Pa
     os.utime(tmp_path / "a/v.zip.delta", (1, 1))
     (tmp_path / "a/v.zip").write_bytes(b"new")
     await check(gateway, Directory(tmp_path), {"a/v.zip": b"new"})
+
+
+async def test_objects_larger_than_one_upload(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit of a PUT (5 GiB) is not one of objects, and what is larger comes in as one all the same."""
+    monkeypatch.setattr("dgproxy.engine.policy.MAX_PUT", 50_000)
+    data = random.Random(9).randbytes(100_000)
+    (tmp_path / "x").write_bytes(data)
+    [moved] = await gateway.take(Directory(tmp_path))
+    assert moved.outcome == "stored"
+    assert (await gateway.object("x"))[0] == data
+    monkeypatch.setattr("dgproxy.engine.policy.MAX_OBJECT", 50_000)
+    (tmp_path / "y").write_bytes(data)
+    assert [each.outcome for each in await gateway.take(Directory(tmp_path))] == ["same", "failed"]
