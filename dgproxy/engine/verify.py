@@ -7,7 +7,8 @@ stored bytes of each reference are held against theirs.
 
 Promises: every object that can't be read whole is named, with the file that is to blame, and no other. What
 a live server replaces or removes meanwhile is looked at again, never reported. An error from below is "could
-not find out", never damage. Nothing is changed. What one object needs is `engine.verify_object`'s business.
+not find out", never damage. Nothing is changed. What there is to look at is found in
+`engine.verify_subjects`; what one object needs is `engine.verify_object`'s business.
 """
 
 import asyncio
@@ -17,16 +18,14 @@ from typing import Final, Literal
 
 import msgspec
 
-from dgproxy.engine import inventory, keys, names, record
-from dgproxy.engine.commit import parse
+from dgproxy.engine import verify_subjects as subjects
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import EngineError, ObjectDamaged
-from dgproxy.engine.manifest import FORMAT, Manifest
+from dgproxy.engine.manifest import Manifest
 from dgproxy.engine.pace import Pace
-from dgproxy.engine.parts import PartRecord
-from dgproxy.engine.uploads import Upload
 from dgproxy.engine.verify_object import Examiner, Fault, KnownReference
-from dgproxy.storage.backend import BucketNotFound, Damaged, Record, RecordNotFound, StorageError
+from dgproxy.engine.verify_subjects import Subject
+from dgproxy.storage.backend import BucketNotFound, Damaged, RecordNotFound, StorageError
 
 #: Objects looked at at once: enough to keep the threads busy; with data each holds a few windows.
 _AT_ONCE: Final = 32
@@ -90,8 +89,8 @@ async def verify(
     examiner = Examiner(engine, bucket, pace, watch, data=options.data)
     inspector = _Inspector(engine, bucket, examiner, report, Summary())
     at_once = _AT_ONCE_WITH_DATA if options.data else _AT_ONCE
-    for subjects in (_objects, _uploads, _records):
-        await inspector.each(subjects(engine, bucket, options.prefix), at_once)
+    for each in (subjects.objects, subjects.uploads, subjects.records):
+        await inspector.each(each(engine, bucket, options.prefix), at_once)
     for known in examiner.references():
         if known.wrong is not None and known.dependents:
             report(_about_reference(bucket, known))
@@ -111,92 +110,6 @@ def _about_reference(bucket: str, known: KnownReference) -> Finding:
     )
 
 
-# -- what there is to look at ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """A record: where it is, what a finding calls it, and what it says about blobs, if anything."""
-
-    kind: Literal["object", "part", "record"]
-    place: str
-    name: str
-    read: Callable[[bytes], Manifest | None]
-
-
-class _Intact(msgspec.Struct):
-    """Any record: all that is asked is whether it is what was written."""
-
-
-async def _objects(engine: Engine, bucket: str, prefix: str) -> AsyncIterator[_Subject]:
-    def subject(place: str, key: str) -> _Subject:
-        return _Subject("object", place, key, lambda data: parse(Record(data, "", None), bucket, key))
-
-    async for item in inventory.listed(engine.backend, bucket, keys.manifest(prefix)):
-        yield subject(item.key, keys.object_key(item.key))
-
-
-async def _uploads(engine: Engine, bucket: str, prefix: str) -> AsyncIterator[_Subject]:
-    """Parts of the uploads of keys with the prefix, and of those whose key is not known."""
-
-    def subject(place: str, upload_id: str, key: str) -> _Subject:
-        def read(data: bytes) -> Manifest:
-            return _as_object(record.decode(data, PartRecord, f"{bucket}/{place}"), key)
-
-        return _Subject("part", place, f"{key} (part {place[-10:-5]} of upload {upload_id})", read)
-
-    async for group in inventory.groups(engine.backend, bucket, keys.UPLOADS):
-        upload_id = group.removeprefix(keys.UPLOADS)[:-1]
-        try:
-            stored = await engine.backend.read_record(bucket, keys.upload(upload_id))
-            key = record.decode(stored.data, Upload, upload_id).key
-        except RecordNotFound:
-            continue  # it has ended; what is left of it is for gc
-        except (ObjectDamaged, Damaged):
-            key = prefix + "?"
-        if key.startswith(prefix):
-            async for item in inventory.listed(engine.backend, bucket, keys.parts(upload_id)):
-                yield subject(item.key, upload_id, key)
-
-
-def _as_object(part: PartRecord, key: str) -> Manifest:
-    """A part as an object of one extent."""
-    return Manifest(
-        format=FORMAT,
-        key=key,
-        generation="",
-        size=part.size,
-        etag=part.etag,
-        created=part.created,
-        storage="direct",
-        extents=(part.extent,),
-    )
-
-
-async def _records(engine: Engine, bucket: str, prefix: str) -> AsyncIterator[_Subject]:
-    """Records that are about no one object's bytes."""
-
-    def subject(place: str) -> _Subject:
-        def read(data: bytes) -> None:
-            record.decode(data, _Intact, f"{bucket}/{place}")
-
-        return _Subject("record", place, place, read)
-
-    async for item in inventory.listed(engine.backend, bucket, keys.SPACES + prefix):
-        if names.read_name(item.key).kind == "record":
-            yield subject(item.key)
-    if prefix:
-        return
-    for room in (keys.CONFIG, keys.STATISTICS):
-        async for item in inventory.listed(engine.backend, bucket, room):
-            yield subject(item.key)
-    async for group in inventory.groups(engine.backend, bucket, keys.UPLOADS):
-        yield subject(f"{group}upload.json")
-
-
-# -- looking -----------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class _Inspector:
     engine: Engine
@@ -205,19 +118,19 @@ class _Inspector:
     report: Report
     summary: Summary
 
-    async def each(self, subjects: AsyncIterator[_Subject], at_once: int) -> None:
+    async def each(self, found: AsyncIterator[Subject], at_once: int) -> None:
         """Look at all, so many at once. Raises BucketNotFound."""
         gate = asyncio.Semaphore(at_once)
         try:
             async with asyncio.TaskGroup() as group:
-                async for subject in subjects:
+                async for subject in found:
                     await gate.acquire()
                     looking = group.create_task(self._look(subject))
                     looking.add_done_callback(lambda _: gate.release())
         except* BucketNotFound as errors:
             raise errors.exceptions[0] from None
 
-    async def _look(self, subject: _Subject) -> None:
+    async def _look(self, subject: Subject) -> None:
         """Look until the record is the same before and after, and report what is wrong then."""
         for _ in range(_TRIES):
             version, manifest, finding = await self._judge(subject)
@@ -234,7 +147,7 @@ class _Inspector:
         if finding is not None:
             self.report(finding)
 
-    async def _judge(self, subject: _Subject) -> tuple[str | None, Manifest | None, Finding | None]:
+    async def _judge(self, subject: Subject) -> tuple[str | None, Manifest | None, Finding | None]:
         """The version of the record, None when it can't be read, and what it and its blobs are like."""
         version, manifest = None, None
         try:
@@ -257,7 +170,7 @@ class _Inspector:
             return version, manifest, self._finding(subject, f"could not look: {error}", outcome="unknown")
         return version, manifest, None
 
-    async def _changed(self, subject: _Subject, version: str | None) -> bool:
+    async def _changed(self, subject: Subject, version: str | None) -> bool:
         """Whether another version is there by now, or none; what can't be read has not changed."""
         try:
             return (await self.engine.backend.read_record(self.bucket, subject.place)).version != version
@@ -268,7 +181,7 @@ class _Inspector:
 
     def _finding(
         self,
-        subject: _Subject,
+        subject: Subject,
         why: str,
         *,
         blob: str = "",
@@ -276,7 +189,7 @@ class _Inspector:
     ) -> Finding:
         return Finding(subject.kind, self.bucket, subject.name, why, outcome, blob)
 
-    def _count(self, subject: _Subject) -> None:
+    def _count(self, subject: Subject) -> None:
         match subject.kind:
             case "object":
                 self.summary.objects += 1
