@@ -13,10 +13,9 @@ cannot do.
 
 import asyncio
 import time
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import AsyncIterator, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from itertools import count, islice
 
 from dgproxy.storage.backend import (
@@ -27,7 +26,6 @@ from dgproxy.storage.backend import (
     BucketNotFound,
     Buffer,
     Capabilities,
-    CommonPrefix,
     Damaged,
     Listed,
     Listing,
@@ -35,31 +33,8 @@ from dgproxy.storage.backend import (
     RecordNotFound,
     VersionConflict,
 )
-
-_EXCLUSIVE = -1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Entry:
-    data: bytes
-    version: str
-
-
-@dataclass(slots=True, eq=False)
-class _Bucket:
-    created: int
-    entries: dict[str, _Entry] = field(default_factory=dict)
-    #: The keys of `entries`, sorted: code point order of text is byte order of its UTF-8.
-    keys: list[str] = field(default_factory=list)
-
-    def put(self, key: str, entry: _Entry) -> None:
-        if key not in self.entries:
-            insort(self.keys, key)
-        self.entries[key] = entry
-
-    def drop(self, key: str) -> None:
-        del self.entries[key]
-        del self.keys[bisect_left(self.keys, key)]
+from dgproxy.storage.memory.bucket import Entry, Held
+from dgproxy.storage.memory.locks import Locks
 
 
 class MemoryBackend:
@@ -70,10 +45,9 @@ class MemoryBackend:
     )
 
     def __init__(self) -> None:
-        self._buckets: dict[str, _Bucket] = {}
+        self._buckets: dict[str, Held] = {}
         self._versions = count(1)
-        self._locks: dict[tuple[str, str], int] = {}
-        self._waiting: list[asyncio.Future[None]] = []
+        self._locks = Locks()
 
     # -- buckets -------------------------------------------------------------------------------------------
 
@@ -81,7 +55,7 @@ class MemoryBackend:
         await asyncio.sleep(0)
         if bucket in self._buckets:
             raise BucketExists(f"bucket {bucket!r} exists")
-        self._buckets[bucket] = _Bucket(created=time.time_ns() // 1_000_000)
+        self._buckets[bucket] = Held(created=time.time_ns() // 1_000_000)
 
     async def delete_bucket(self, bucket: str) -> None:
         await asyncio.sleep(0)
@@ -133,7 +107,7 @@ class MemoryBackend:
         self, bucket: str, prefix: str, *, delimiter: str = "", after: str = "", limit: int = 1000
     ) -> Listing:
         await asyncio.sleep(0)
-        items = list(islice(self._items(self._bucket(bucket), prefix, delimiter, after), limit + 1))
+        items = list(islice(self._bucket(bucket).items(prefix, delimiter, after), limit + 1))
         return Listing(items[:limit], more=len(items) > limit)
 
     # -- blobs ---------------------------------------------------------------------------------------------
@@ -162,8 +136,8 @@ class MemoryBackend:
         await asyncio.sleep(0)
         start = prefix.rfind("/") + 1
         held = self._bucket(bucket)
-        names = (key for key in self._under(held, prefix) if "/" not in key[start:])
-        return [self._listed(held, key) for key in islice(names, limit)]
+        names = (key for key in held.under(prefix) if "/" not in key[start:])
+        return [held.listed(key) for key in islice(names, limit)]
 
     async def remove_blobs(self, bucket: str, keys: Sequence[str]) -> None:
         await asyncio.sleep(0)
@@ -186,91 +160,44 @@ class MemoryBackend:
     @asynccontextmanager
     async def lock(self, bucket: str, name: str, *, shared: bool = False) -> AsyncIterator[None]:
         await asyncio.sleep(0)
-        while not self._take((bucket, name), shared=shared):
-            freed = asyncio.get_running_loop().create_future()
-            self._waiting.append(freed)
-            await freed
+        await self._locks.take((bucket, name), shared=shared)
         try:
             yield
         finally:
-            self._release((bucket, name))
+            self._locks.release((bucket, name))
 
     @asynccontextmanager
     async def try_lock(self, bucket: str, name: str) -> AsyncIterator[bool]:
         await asyncio.sleep(0)
-        taken = self._take((bucket, name), shared=False)
+        taken = self._locks.try_take((bucket, name), shared=False)
         try:
             yield taken
         finally:
             if taken:
-                self._release((bucket, name))
+                self._locks.release((bucket, name))
 
     # -- within --------------------------------------------------------------------------------------------
 
-    def _bucket(self, bucket: str) -> _Bucket:
+    def _bucket(self, bucket: str) -> Held:
         try:
             return self._buckets[bucket]
         except KeyError as error:
             raise BucketNotFound(f"no bucket {bucket!r}") from error
 
-    def _entry(self, bucket: str, key: str) -> _Entry:
+    def _entry(self, bucket: str, key: str) -> Entry:
         entry = self._bucket(bucket).entries.get(key)
         if entry is None:
             raise RecordNotFound(f"no {key!r} in bucket {bucket!r}")
         return entry
 
-    def _new_entry(self, data: Buffer) -> _Entry:
-        return _Entry(bytes(data), version=str(next(self._versions)))
+    def _new_entry(self, data: Buffer) -> Entry:
+        return Entry(bytes(data), version=str(next(self._versions)))
 
     @staticmethod
-    def _check(key: str, current: _Entry | None, expect: str | None) -> None:
+    def _check(key: str, current: Entry | None, expect: str | None) -> None:
         version = ABSENT if current is None else current.version
         if expect is not None and expect != version:
             raise VersionConflict(f"{key!r} is at version {version!r}, not {expect!r}")
-
-    @staticmethod
-    def _under(held: _Bucket, prefix: str, after: str = "") -> Iterator[str]:
-        start = max(bisect_left(held.keys, prefix), bisect_right(held.keys, after))
-        for key in islice(held.keys, start, None):
-            if not key.startswith(prefix):
-                return
-            yield key
-
-    def _items(
-        self, held: _Bucket, prefix: str, delimiter: str, after: str
-    ) -> Iterator[Listed | CommonPrefix]:
-        def rolled(key: str) -> str | None:
-            cut = key.find(delimiter, len(prefix)) if delimiter and key.startswith(prefix) else -1
-            return None if cut < 0 else key[: cut + len(delimiter)]
-
-        past = after if rolled(after) == after else None
-        for key in self._under(held, prefix, after):
-            if past is not None and key.startswith(past):
-                continue
-            past = rolled(key)
-            yield self._listed(held, key) if past is None else CommonPrefix(past)
-
-    @staticmethod
-    def _listed(held: _Bucket, key: str) -> Listed:
-        entry = held.entries[key]
-        return Listed(key, entry.version, len(entry.data))
-
-    def _take(self, name: tuple[str, str], *, shared: bool) -> bool:
-        holders = self._locks.get(name, 0)
-        if holders == _EXCLUSIVE or (holders and not shared):
-            return False
-        self._locks[name] = holders + 1 if shared else _EXCLUSIVE
-        return True
-
-    def _release(self, name: tuple[str, str]) -> None:
-        if self._locks[name] > 1:
-            self._locks[name] -= 1
-        else:
-            del self._locks[name]
-        waiting, self._waiting = self._waiting, []
-        for freed in waiting:
-            if not freed.done():
-                freed.set_result(None)
 
 
 class _Writer:
@@ -308,7 +235,7 @@ class _Reader:
 
 
 class _Mapped:
-    def __init__(self, backend: MemoryBackend, bucket: str, key: str, entry: _Entry) -> None:
+    def __init__(self, backend: MemoryBackend, bucket: str, key: str, entry: Entry) -> None:
         self._backend, self._bucket, self._key, self._entry = backend, bucket, key, entry
         self._memory = bytearray(entry.data)  # unlike bytes it knows whether somebody still looks at it
         self._view = memoryview(self._memory).toreadonly()
