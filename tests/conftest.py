@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Law 7 in the tests: a call in `dgproxy` that blocks the event loop fails the test it happens in."""
+"""Law 7 in the tests: a call in `dgproxy` that blocks the event loop fails the test it happens in.
 
-from collections.abc import Iterator
+And `backend`, for the tests of the engine and of the server.
+"""
+
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster
+
+from dgproxy.storage.backend import Backend
+from tests import backends
 
 #: Where everything runs on an event loop; the other tests start servers of their own, or none.
 _WATCHED = tuple(Path(__file__).with_name(name) for name in ("engine", "http", "storage"))
@@ -29,3 +35,10 @@ def _nothing_blocks_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
     finally:
         _watch.deactivate()
+
+
+@pytest.fixture(params=backends.KINDS)
+async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
+    """Each backend, with the bucket made."""
+    async with backends.opened(request.param, tmp_path / "data") as opened:
+        yield opened

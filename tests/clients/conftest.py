@@ -15,7 +15,7 @@ from tests.clients.table import Table, written_into
 from tests.system import harness
 from tests.system.clients import S3Client, boto3_client
 from tests.system.conftest import empty
-from tests.system.harness import CREDENTIALS, Server
+from tests.system.harness import SETTINGS, Server
 
 _table = Table()
 
@@ -45,8 +45,7 @@ def pytest_runtest_makereport(
         row, column = _cell(item)
         _table.add(row, column, report.outcome)
     if report.failed:
-        for server in harness.running:
-            report.sections.append((f"log of the server at {server.url}", server.tail()))
+        report.sections += harness.logs()
     return report
 
 
@@ -72,10 +71,9 @@ def versions() -> dict[str, str]:
     return _table.versions
 
 
-@pytest.fixture(scope="package", params=["with credentials", "without credentials"])
+@pytest.fixture(scope="package", params=SETTINGS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    settings = CREDENTIALS if request.param == "with credentials" else {}
-    with Server(tmp_path_factory.mktemp("server"), settings) as started:
+    with Server(tmp_path_factory.mktemp("server"), SETTINGS[request.param]) as started:
         yield started
 
 

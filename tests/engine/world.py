@@ -35,8 +35,8 @@ from dgproxy.engine.parts import PartRecord, parts_of, put_part
 from dgproxy.engine.policy import Policy
 from dgproxy.storage.backend import Backend, Buffer, Listed
 from dgproxy.storage.cache import FileCache
+from tests.backends import BUCKET
 
-BUCKET = "bucket"
 MIB = 1 << 20
 HINT = re.compile(r"deltaspaces/(.*/)?[0-9a-f]{64}\.json")
 POLICY = Policy((".zip",), 0.5)

@@ -28,11 +28,10 @@ from dgproxy.http.service import s3_server
 from dgproxy.s3.bucket_cors import Rule
 from dgproxy.storage.backend import Backend
 from dgproxy.storage.cache import FileCache
-from dgproxy.storage.filesystem import FilesystemBackend
 from dgproxy.storage.memory import MemoryBackend
+from tests.backends import BUCKET
 from tests.http.wire import Answer, Wire, wire_to
 
-BUCKET = "bucket"
 #: Smaller than S3's, so that a test can exceed it.
 LIMIT = 32 << 20
 
@@ -135,19 +134,6 @@ async def site_over(
             finally:
                 site.stopping.set()
         assert engine.budget.free == 128 << 20, "memory is still leased"
-
-
-@pytest.fixture(params=["memory", "filesystem"])
-async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
-    """With the bucket made."""
-    if request.param == "memory":
-        memory = MemoryBackend()
-        await memory.create_bucket(BUCKET)
-        yield memory
-        return
-    async with FilesystemBackend.open(tmp_path / "data", "relaxed", io_threads=4) as files:
-        await files.create_bucket(BUCKET)
-        yield files
 
 
 @pytest.fixture

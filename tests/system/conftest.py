@@ -9,7 +9,7 @@ import pytest
 
 from tests.system import harness
 from tests.system.clients import AwsCli, S3Client, boto3_client
-from tests.system.harness import CREDENTIALS, Server
+from tests.system.harness import SETTINGS, Server
 
 _numbers = itertools.count(1)
 
@@ -21,8 +21,7 @@ def pytest_runtest_makereport(
     """Show the log of every server that was alive when a test failed."""
     report = yield
     if report.failed:
-        for server in harness.running:
-            report.sections.append((f"log of the server at {server.url}", server.tail()))
+        report.sections += harness.logs()
     return report
 
 
@@ -35,11 +34,10 @@ def no_server_outlives_its_test() -> Iterator[None]:
         server.kill()
 
 
-@pytest.fixture(scope="module", params=["with credentials", "without credentials"])
+@pytest.fixture(scope="module", params=SETTINGS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server for all tests of a module, once with credentials configured on it and once without."""
-    settings = CREDENTIALS if request.param == "with credentials" else {}
-    with Server(tmp_path_factory.mktemp("server"), settings) as started:
+    with Server(tmp_path_factory.mktemp("server"), SETTINGS[request.param]) as started:
         yield started
 
 

@@ -33,8 +33,16 @@ CREDENTIALS = {
     "DELTAGLIDER_PROXY_SECRET_ACCESS_KEY": SECRET_KEY,
 }
 
-#: Servers alive now: `conftest` shows their logs on failure.
+#: How the servers run that every test of a kind is in front of: with these in the environment.
+SETTINGS: Mapping[str, Mapping[str, str]] = {"with credentials": CREDENTIALS, "without credentials": {}}
+
+#: Servers alive now.
 running: list["Server"] = []
+
+
+def logs() -> list[tuple[str, str]]:
+    """The end of the log of every server that is alive, each with a title."""
+    return [(f"log of the server at {server.url}", server.tail()) for server in running]
 
 
 def free_ports() -> int:

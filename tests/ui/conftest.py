@@ -29,8 +29,7 @@ def pytest_runtest_makereport(
     """Show what was on the screen when a test failed, and the servers' logs."""
     report = yield
     if report.failed:
-        for server in harness.running:
-            report.sections.append((f"log of the server at {server.url}", server.tail()))
+        report.sections += harness.logs()
         ui = getattr(item, "funcargs", {}).get("ui")
         if isinstance(ui, Ui):
             report.sections.append(("the page", ui.page.locator("body").inner_text()[:3000]))
