@@ -6,7 +6,6 @@ exit code is 0; 2 when it could not find out.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import click
 import msgspec
@@ -65,23 +64,9 @@ async def _recount(engine: Engine, bucket: str, prefix: str, pace: Pace) -> None
 
 def _documents(found: Sequence[Statistics]) -> list[str]:
     """One JSON object a line: every deltaspace, then all together; bytes and shares as they are."""
-    lines = [{"bucket": each.bucket, "deltaspace": each.space} | _exactly(each) for each in found]
-    whole = {"summary": {"deltaspaces": len(found)} | _exactly(statistics.total("", found))}
+    lines = [{"bucket": each.bucket, "deltaspace": each.space} | each.exactly() for each in found]
+    whole = {"summary": {"deltaspaces": len(found)} | statistics.total("", found).exactly()}
     return [msgspec.json.encode(line).decode() for line in [*lines, whole]]
-
-
-def _exactly(each: Statistics) -> dict[str, Any]:
-    numbers = each.numbers
-    return {
-        "objects": numbers.objects,
-        "logical_bytes": numbers.logical,
-        "stored_bytes": numbers.stored,
-        "blob_bytes": numbers.blobs,
-        "manifest_bytes": numbers.manifests,
-        "savings": each.savings,
-        "recent_delta_ratio": each.delta_ratio,
-        "doubtful": each.doubtful,
-    }
 
 
 # -- for people --------------------------------------------------------------------------------------------

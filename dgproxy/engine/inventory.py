@@ -75,6 +75,21 @@ def groups(backend: Backend, bucket: str, prefix: str) -> Walk[str]:
     return Walk(fill)
 
 
+def spaces(backend: Backend, bucket: str, room: str, prefix: str) -> Walk[str]:
+    """The deltaspaces that start with a prefix, as far as keys under `room` have them, in order."""
+    pending = [prefix[: prefix.rfind("/") + 1]]
+
+    async def fill() -> list[str] | None:
+        if not pending:
+            return None
+        space = pending.pop()
+        below = [group.removeprefix(room) async for group in groups(backend, bucket, room + space)]
+        pending.extend(each for each in reversed(below) if each.startswith(prefix))
+        return [space] if space.startswith(prefix) else []
+
+    return Walk(fill)
+
+
 def _pages(
     backend: Backend, bucket: str, prefix: str, delimiter: str
 ) -> Callable[[], Awaitable[Sequence[Listed | CommonPrefix] | None]]:

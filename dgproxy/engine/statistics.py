@@ -81,6 +81,19 @@ class Statistics:
         length = sum(length for length, _ in self.recent)
         return sum(stored for _, stored in self.recent) / length if length else None
 
+    def exactly(self) -> dict[str, int | float | bool | None]:
+        """Bytes and shares as they are, by the names that programs know them by."""
+        return {
+            "objects": self.numbers.objects,
+            "logical_bytes": self.numbers.logical,
+            "stored_bytes": self.numbers.stored,
+            "blob_bytes": self.numbers.blobs,
+            "manifest_bytes": self.numbers.manifests,
+            "savings": self.savings,
+            "recent_delta_ratio": self.delta_ratio,
+            "doubtful": self.doubtful,
+        }
+
 
 async def read(engine: Engine, bucket: str, prefix: str = "") -> list[Statistics]:
     """Of every deltaspace that starts with `prefix`, as far as processes have told; in order.
@@ -212,31 +225,18 @@ async def recount(engine: Engine, bucket: str, space: str, pace: Pace = _NO_PACE
 
 async def recount_all(engine: Engine, bucket: str, prefix: str = "", pace: Pace = _NO_PACE) -> None:
     """`recount` of every deltaspace that starts with `prefix` and has anything."""
-    known = {each.space async for each in _as_told(engine, bucket, prefix)}
+    known = {each.space for each in await read(engine, bucket, prefix)}
     async for space in spaces(engine, bucket, prefix):
         known.add(space)
     for space in sorted(known):
         await recount(engine, bucket, space, pace)
 
 
-async def _as_told(engine: Engine, bucket: str, prefix: str) -> AsyncIterator[Statistics]:
-    for each in await read(engine, bucket, prefix):
-        yield each
-
-
 async def spaces(engine: Engine, bucket: str, prefix: str = "") -> AsyncIterator[str]:
     """Every deltaspace that starts with `prefix` and has an object or a blob; some twice."""
     for room in (keys.OBJECTS, keys.SPACES):
-        top = prefix[: prefix.rfind("/") + 1]
-        left = [top]
-        while left:
-            space = left.pop()
-            if space.startswith(prefix):
-                yield space
-            async for group in inventory.groups(engine.backend, bucket, room + space):
-                below = group.removeprefix(room)
-                if below.startswith(prefix):
-                    left.append(below)
+        async for space in inventory.spaces(engine.backend, bucket, room, prefix):
+            yield space
 
 
 async def is_counted(engine: Engine, bucket: str) -> bool:

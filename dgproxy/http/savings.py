@@ -31,29 +31,17 @@ async def document(engine: Engine, grant: Grant) -> dict[str, Any]:
     largest = sorted(found, key=lambda each: -each.numbers.logical)[:_TOLD]
     buckets = dict.fromkeys(each.bucket for each in found)
     return {
-        "deltaspaces": [{"deltaspace": each.space, **exactly(each)} for each in largest],
+        "deltaspaces": [{"deltaspace": each.space, **_exactly(each)} for each in largest],
         "buckets": [
-            exactly(statistics.total(bucket, [each for each in found if each.bucket == bucket]))
+            _exactly(statistics.total(bucket, [each for each in found if each.bucket == bucket]))
             for bucket in buckets
         ],
-        "summary": {"deltaspaces": len(found), **exactly(statistics.total("", found))},
+        "summary": {"deltaspaces": len(found), **_exactly(statistics.total("", found))},
     }
 
 
-def exactly(each: Statistics) -> dict[str, Any]:
-    """Numbers as they are, by the names that the command line uses."""
-    numbers = each.numbers
-    return {
-        "bucket": each.bucket,
-        "objects": numbers.objects,
-        "logical_bytes": numbers.logical,
-        "stored_bytes": numbers.stored,
-        "blob_bytes": numbers.blobs,
-        "manifest_bytes": numbers.manifests,
-        "savings": each.savings,
-        "recent_delta_ratio": each.delta_ratio,
-        "doubtful": each.doubtful,
-    }
+def _exactly(each: Statistics) -> dict[str, Any]:
+    return {"bucket": each.bucket, **each.exactly()}
 
 
 class Totals:

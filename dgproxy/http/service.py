@@ -80,20 +80,6 @@ def answerer(
     return answer
 
 
-def s3_server(
-    engine: Engine,
-    credentials: Credentials | None,
-    default_cors: Sequence[Rule] = (),
-    domain: str | None = None,
-    pace: Pace = LENIENT,
-    *,
-    server: status.Server | None = None,
-    audit: AuditLog | None = None,
-) -> web.Server:
-    """A server of `answerer`'s answers."""
-    return web.Server(answerer(engine, credentials, default_cors, domain, pace, server=server, audit=audit))
-
-
 async def _answer(site: _Site, request: web.BaseRequest) -> web.StreamResponse:
     """Whatever happens inside, an S3 answer comes out."""
     exchange = Exchange(request, site.domain)

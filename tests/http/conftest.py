@@ -24,7 +24,7 @@ from dgproxy.http import status
 from dgproxy.http.access import Credentials
 from dgproxy.http.audit import AuditLog
 from dgproxy.http.pace import LENIENT, Pace
-from dgproxy.http.service import s3_server
+from dgproxy.http.service import answerer
 from dgproxy.s3.bucket_cors import Rule
 from dgproxy.storage.backend import Backend
 from dgproxy.storage.cache import FileCache
@@ -117,7 +117,9 @@ async def site_over(
 
         async def serve(started: asyncio.Event) -> None:
             runner = web.ServerRunner(
-                s3_server(engine, credentials, default_cors, domain, pace, server=server, audit=audit),
+                web.Server(
+                    answerer(engine, credentials, default_cors, domain, pace, server=server, audit=audit)
+                ),
                 shutdown_timeout=grace,
             )
             async with app._listening(runner, [listening]):

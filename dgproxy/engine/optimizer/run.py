@@ -41,31 +41,13 @@ async def optimize(
     async with engine.backend.try_lock(bucket, "optimizer") as alone:
         if not alone:
             return False
-        async for space in _spaces(engine, bucket, prefix):
+        async for space in inventory.spaces(engine.backend, bucket, keys.OBJECTS, prefix):
             if not go_on():
                 break
             outcome = Outcome(bucket, space)
             if await _optimize_space(Work(engine, bucket, space, rest, pace, watch, outcome)):
                 report(outcome)
     return True
-
-
-def _spaces(engine: Engine, bucket: str, prefix: str) -> inventory.Walk[str]:
-    """The deltaspaces there are, in order."""
-    pending = [keys.space_of(prefix)]
-
-    async def fill() -> list[str] | None:
-        if not pending:
-            return None
-        space = pending.pop()
-        below = [
-            keys.object_key(group)
-            async for group in inventory.groups(engine.backend, bucket, keys.manifest(space))
-        ]
-        pending.extend(each for each in reversed(below) if each.startswith(prefix) or prefix.startswith(each))
-        return [space] if space.startswith(prefix) else []
-
-    return inventory.Walk(fill)
 
 
 async def _optimize_space(work: Work) -> bool:
