@@ -228,6 +228,8 @@ class BackendContract:
         await backend.write_record(bucket, "uploads/1/parts/00001.json", b"{}")
         await put_blob(backend, bucket, "deltaspaces/a/b/1.bin", b"blob")
         await put_blob(backend, bucket, f"deltaspaces/{'/' * 200}1.bin", b"blob")
+        for place in ("config/cors.json", "statistics/statistics.json", "ledgers/1.json", "runs/gc.json"):
+            await backend.write_record(bucket, place, b"{}")
         await backend.delete_bucket(bucket)
         await backend.create_bucket(bucket)
         assert await all_keys(backend, bucket, "uploads/") == []

@@ -24,7 +24,7 @@ from dgproxy.storage.s3.failures import NotThere
 from dgproxy.storage.s3.together import together
 
 #: What may be in a bucket without an object.
-_GARBAGE: Final = ("deltaspaces/", "uploads/", "config/")
+_GARBAGE: Final = ("deltaspaces/", "uploads/", "config/", "statistics/", "ledgers/", "runs/")
 
 #: Deletions at once, and pages of a bucket that is emptied at a time.
 _AT_ONCE: Final = 16
