@@ -2,8 +2,8 @@
 """What the names of blobs, and of records beside them, say: the only place that takes their keys apart.
 
 A name carries ids, so that questions about who needs what are answered by listing names. `read_name` is
-strict, for keys that are met in storage and may be anybody's; the rest is for blobs that a record points to.
-Keys are made in `engine.keys`.
+strict, for keys that are met in storage and may be anybody's; the rest is for blobs that a record points to,
+and for the names of the pins that keep them. All other keys are made in `engine.keys`.
 """
 
 import re
