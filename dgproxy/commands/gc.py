@@ -13,11 +13,12 @@ import msgspec
 
 from dgproxy.commands import storage
 from dgproxy.commands.storage import Progress, Said, size
-from dgproxy.engine import inventory, keys, statistics
+from dgproxy.engine import inventory, keys, runs, statistics
 from dgproxy.engine.context import Engine
 from dgproxy.engine.gc import Finding, Options, collect, collect_staged
 from dgproxy.engine.gc_uploads import collect_uploads
 from dgproxy.engine.pace import Pace
+from dgproxy.engine.runs import Run
 
 __all__ = ["gc"]
 
@@ -78,27 +79,32 @@ class Summary(msgspec.Struct):
     bytes: int = 0
     bytes_removed: int = 0
 
+    def add(self, finding: Finding) -> None:
+        """One more."""
+        if finding.outcome == "noted":
+            self.noted += 1
+        else:
+            self.found += 1
+            self.bytes += finding.size
+        if finding.outcome == "removed":
+            self.removed += 1
+            self.bytes_removed += finding.size
+        elif finding.outcome == "left":
+            self.left += 1
+
 
 @dataclass(slots=True)
 class _Report:
-    """Prints findings and adds them up."""
+    """Prints findings and adds them up: all, and those of the bucket it is at."""
 
     as_json: bool
     progress: Progress = field(default_factory=lambda: Progress(""))
     summary: Summary = field(default_factory=Summary)
+    here: Summary = field(default_factory=Summary)
 
     def __call__(self, finding: Finding) -> None:
-        summary = self.summary
-        if finding.outcome == "noted":
-            summary.noted += 1
-        else:
-            summary.found += 1
-            summary.bytes += finding.size
-        if finding.outcome == "removed":
-            summary.removed += 1
-            summary.bytes_removed += finding.size
-        elif finding.outcome == "left":
-            summary.left += 1
+        self.summary.add(finding)
+        self.here.add(finding)
         if self.as_json:
             self.progress.say(msgspec.json.encode(finding).decode())
         else:
@@ -110,23 +116,29 @@ async def _gc(engine: Engine, place: str, options: Options, pace: Pace, *, as_js
     report = _Report(as_json)
     for bucket, prefix in await storage.places(engine, place):
         chosen = replace(options, prefix=prefix)
-        total = await inventory.count(engine.backend, bucket, keys.OBJECTS) if Progress.wanted() else None
-        with storage.progress(bucket, total) as report.progress:
-            await collect_uploads(engine, bucket, chosen, report, pace=pace)
-            await collect(engine, bucket, chosen, report, pace=pace, watch=report.progress.advance)
+        run = Run(command="gc", options="--delete" if options.delete else "", prefix=prefix)
+        report.here = Summary()
+        async with runs.recorded(engine, bucket, run):
+            run.total = await inventory.count(engine.backend, bucket, keys.OBJECTS)
+            with storage.progress(bucket, run.total, watch=run.advance) as report.progress:
+                await collect_uploads(engine, bucket, chosen, report, pace=pace)
+                await collect(engine, bucket, chosen, report, pace=pace, watch=report.progress.advance)
+            run.result = _words(report.here, options)
     for bucket, space in await statistics.flush(engine):
         await statistics.recount(engine, bucket, space, pace)
     if not place:
         await collect_staged(engine, options, report)
     summary = report.summary
-    click.echo(msgspec.json.encode({"summary": summary}).decode() if as_json else _words(summary, options))
+    click.echo(
+        msgspec.json.encode({"summary": summary}).decode() if as_json else f"{_words(summary, options)}."
+    )
     return 1 if summary.removed < summary.found else 0
 
 
 def _words(summary: Summary, options: Options) -> str:
     if not summary.found:
-        return "Nothing to remove."
+        return "Nothing to remove"
     if not options.delete:
-        return f"{summary.found} to remove, {size(summary.bytes)}; --delete does it."
+        return f"{summary.found} to remove, {size(summary.bytes)}; --delete does it"
     left = f", {summary.left} left" if summary.left else ""
-    return f"{summary.removed} removed, {size(summary.bytes_removed)}{left}."
+    return f"{summary.removed} removed, {size(summary.bytes_removed)}{left}"

@@ -13,12 +13,13 @@ import msgspec
 
 from dgproxy.commands import storage
 from dgproxy.commands.storage import Progress, Said, size
-from dgproxy.engine import bookkeeping, inventory, keys
+from dgproxy.engine import bookkeeping, inventory, keys, runs
 from dgproxy.engine.context import Engine
 from dgproxy.engine.optimizer.run import optimize as optimize_bucket
 from dgproxy.engine.optimizer.work import Outcome
 from dgproxy.engine.pace import Pace
 from dgproxy.engine.rest import Rest
+from dgproxy.engine.runs import Run
 from dgproxy.storage.errors import BucketNotFound
 
 __all__ = ["optimize"]
@@ -57,22 +58,32 @@ async def _kept(engine: Engine, work: Awaitable[int]) -> int:
 
 @dataclass(slots=True)
 class _Report:
-    """Prints what came of each deltaspace, and adds it up."""
+    """Prints what came of each deltaspace, and adds it up: all, and those of the bucket it is at."""
 
     as_json: bool
     total: Outcome = field(default_factory=lambda: Outcome("", "all"))
+    here: Outcome = field(default_factory=lambda: Outcome("", "all"))
     progress: Progress = field(default_factory=lambda: Progress(""))
 
     def __call__(self, outcome: Outcome) -> None:
-        for name in ("before", "after", "objects", "rewritten", "references_made"):
-            setattr(self.total, name, getattr(self.total, name) + getattr(outcome, name))
-        for name in ("references_retired", "shared", "failed"):
-            setattr(self.total, name, getattr(self.total, name) + getattr(outcome, name))
+        for total in (self.total, self.here):
+            _add(total, outcome)
         if self.as_json:
             self.progress.say(msgspec.json.encode(outcome).decode())
         elif outcome.changed or outcome.failed:
             where = f"{outcome.bucket}/{outcome.deltaspace}"
             self.progress.say(f"{where}  {_words(outcome)}")
+
+
+def _add(total: Outcome, outcome: Outcome) -> None:
+    for name in ("before", "after", "objects", "rewritten", "references_made"):
+        setattr(total, name, getattr(total, name) + getattr(outcome, name))
+    for name in ("references_retired", "shared", "failed"):
+        setattr(total, name, getattr(total, name) + getattr(outcome, name))
+
+
+def _closing(total: Outcome) -> str:
+    return _words(total) if total.changed or total.failed else "Nothing to do"
 
 
 def _words(outcome: Outcome) -> str:
@@ -88,15 +99,17 @@ def _words(outcome: Outcome) -> str:
 async def _optimize(engine: Engine, place: str, rest: Rest, pace: Pace, *, as_json: bool) -> int:
     report, busy = _Report(as_json), False
     for bucket, prefix in await storage.places(engine, place):
+        run = Run(command="optimize", prefix=prefix)
+        report.here = Outcome(bucket, prefix)
         try:
-            total = None
-            if Progress.wanted():
-                total = await inventory.count(engine.backend, bucket, keys.manifest(prefix))
-            with storage.progress(bucket, total) as report.progress:
-                watch = report.progress.advance
-                done = await optimize_bucket(
-                    engine, bucket, prefix, report, rest=rest, pace=pace, watch=watch
-                )
+            async with runs.recorded(engine, bucket, run):
+                run.total = await inventory.count(engine.backend, bucket, keys.manifest(prefix))
+                with storage.progress(bucket, run.total, watch=run.advance) as report.progress:
+                    watch = report.progress.advance
+                    done = await optimize_bucket(
+                        engine, bucket, prefix, report, rest=rest, pace=pace, watch=watch
+                    )
+                run.result = _closing(report.here) if done else "Another process optimizes it"
         except BucketNotFound:
             continue  # deleted since it was listed
         if not done:

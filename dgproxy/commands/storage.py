@@ -175,11 +175,16 @@ class Progress:
     """One line on a terminal's stderr that says how far a command has come; nothing anywhere else."""
 
     def __init__(
-        self, label: str, total: int | None = None, unit: Callable[[int], str] = "{:,}".format
+        self,
+        label: str,
+        total: int | None = None,
+        unit: Callable[[int], str] = "{:,}".format,
+        watch: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._label = label
         self._total = total
         self._unit = unit
+        self._watch = watch
         self._done = 0
         self._began = time.monotonic()
         self._drawn = 0.0
@@ -193,6 +198,7 @@ class Progress:
     def advance(self, amount: int) -> None:
         """So much more is done."""
         self._done += amount
+        self._watch(amount)
         now = time.monotonic()
         if self._shown and now - self._drawn >= _REDRAW:
             self._drawn = now
@@ -220,10 +226,13 @@ class Progress:
 
 @contextmanager
 def progress(
-    label: str, total: int | None = None, unit: Callable[[int], str] = "{:,}".format
+    label: str,
+    total: int | None = None,
+    unit: Callable[[int], str] = "{:,}".format,
+    watch: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Progress]:
-    """A `Progress` that is gone after the block."""
-    shown = Progress(label, total, unit)
+    """A `Progress` that is gone after the block; `watch` is told of every advance, too."""
+    shown = Progress(label, total, unit, watch)
     try:
         yield shown
     finally:

@@ -12,9 +12,10 @@ import msgspec
 
 from dgproxy.commands import storage
 from dgproxy.commands.storage import FAILED, Progress, Said, size
-from dgproxy.engine import inventory, keys
+from dgproxy.engine import inventory, keys, runs
 from dgproxy.engine.context import Engine
 from dgproxy.engine.pace import Pace
+from dgproxy.engine.runs import Run
 from dgproxy.engine.verify import Finding, Options, Summary
 from dgproxy.engine.verify import verify as verify_bucket
 from dgproxy.storage.errors import BucketNotFound
@@ -32,7 +33,7 @@ def verify(said: Said, place: str, data: bool, pace: Pace, as_json: bool) -> Non
     """Name what is damaged in the storage, and why.
 
     Without --data: whether every record is intact, and everything it points to is there and has its length.
-    A server may run meanwhile. Nothing is changed; docs/REPAIR.md says what to do.
+    A server may run meanwhile. No data is changed; docs/REPAIR.md says what to do.
 
     Exit code: 0 sound, 1 damage found, 2 could not find out.
     """
@@ -64,13 +65,19 @@ def _words(finding: Finding) -> str:
 async def _verify(engine: Engine, place: str, pace: Pace, *, data: bool, as_json: bool) -> int:
     report, looked = _Report(as_json), Summary()
     for bucket, prefix in await storage.places(engine, place):
+        run = Run(command="verify", options="--data" if data else "", prefix=prefix)
+        run.unit = "bytes" if data else "objects"
+        before = (report.damaged, report.unknown)
         try:
-            total = await _total(engine, bucket, prefix, data=data) if Progress.wanted() else None
-            with storage.progress(bucket, total, size if data else "{:,}".format) as report.progress:
-                options = Options(prefix, data)
-                found = await verify_bucket(
-                    engine, bucket, options, report, pace=pace, watch=report.progress.advance
-                )
+            async with runs.recorded(engine, bucket, run):
+                run.total = await _total(engine, bucket, prefix, data=data)
+                unit = size if data else "{:,}".format
+                with storage.progress(bucket, run.total, unit, run.advance) as report.progress:
+                    options = Options(prefix, data)
+                    found = await verify_bucket(
+                        engine, bucket, options, report, pace=pace, watch=report.progress.advance
+                    )
+                run.result = _closing(found, report.damaged - before[0], report.unknown - before[1])
         except BucketNotFound:
             continue  # deleted since it was listed
         looked.objects += found.objects
@@ -80,7 +87,7 @@ async def _verify(engine: Engine, place: str, pace: Pace, *, data: bool, as_json
         summary = {**msgspec.to_builtins(looked), "damaged": report.damaged, "unknown": report.unknown}
         click.echo(msgspec.json.encode({"summary": summary}).decode())
     else:
-        click.echo(_closing(looked, report))
+        click.echo(f"{_closing(looked, report.damaged, report.unknown)}.")
     return FAILED if report.unknown else 1 if report.damaged else 0
 
 
@@ -94,9 +101,9 @@ async def _total(engine: Engine, bucket: str, prefix: str, *, data: bool) -> int
     return total
 
 
-def _closing(looked: Summary, report: _Report) -> str:
+def _closing(looked: Summary, damaged: int, unknown: int) -> str:
     parts = f" and {looked.parts:,} parts of uploads" if looked.parts else ""
-    verdict = f"{report.damaged} damaged" if report.damaged else "all sound"
-    if report.unknown:
-        verdict = f"{report.damaged} damaged, {report.unknown} could not be looked at"
-    return f"{looked.objects:,} objects{parts}: {verdict}."
+    verdict = f"{damaged} damaged" if damaged else "all sound"
+    if unknown:
+        verdict = f"{damaged} damaged, {unknown} could not be looked at"
+    return f"{looked.objects:,} objects{parts}: {verdict}"

@@ -14,6 +14,7 @@ UPLOADS = "uploads/"
 CONFIG = "config/"
 STATISTICS = "statistics/"
 LEDGERS = "ledgers/"
+RUNS = "runs/"
 SPACES = "deltaspaces/"
 
 #: Long enough to recognise a file, short enough for any file system after ids and suffixes.
@@ -104,6 +105,16 @@ def space_of_statistics(place: str) -> str:
 def ledger(process: str) -> str:
     """The record that says: a process has statistics of this bucket in memory."""
     return f"{LEDGERS}{process}.json"
+
+
+def running(command: str) -> str:
+    """The record of a command that works on the bucket at this moment."""
+    return f"{RUNS}{command}.running.json"
+
+
+def last_run(command: str) -> str:
+    """The record of how a command ended when it last ran."""
+    return f"{RUNS}{command}.json"
 
 
 def setting(name: str) -> str:

@@ -25,6 +25,7 @@ from dgproxy.engine.context import Engine
 from dgproxy.engine.listing import ListedObject, list_objects
 from dgproxy.http import metrics_page, readiness, savings
 from dgproxy.http.exchange import Exchange
+from dgproxy.http.runs import Runs
 from dgproxy.logs import get_logger
 from dgproxy.s3 import listing, operation, target
 from dgproxy.s3.errors import S3Error
@@ -48,6 +49,7 @@ class Server:
     facts: Mapping[str, Any] = field(default_factory=dict)
     directory: Path | None = None
     totals: savings.Totals = field(default_factory=savings.Totals)
+    runs: Runs = field(default_factory=Runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,10 @@ async def _metrics(question: Question) -> web.Response:
 
 
 async def _stats(question: Question) -> web.Response:
-    """Everything the Health page shows; `failures` is null for who may not see all buckets."""
+    """Everything the Health page shows; `failures` is null for who may not see all buckets.
+
+    `runs` are those of gc, verify and optimize; null when the storage does not answer.
+    """
     checks = await readiness.checks(question.engine, question.server.directory)
     now = time.time()
     document = {
@@ -141,6 +146,7 @@ async def _stats(question: Question) -> web.Response:
         "facts": question.server.facts,
         "checks": [asdict(check) for check in checks],
         "metrics": await asyncio.to_thread(_numbers),
+        "runs": await question.server.runs.document(question.engine, question.grant),
         "failures": recent.read() if question.grant.places is None else None,
     }
     return _json(document)

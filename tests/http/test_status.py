@@ -14,9 +14,10 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from dgproxy import recent
-from dgproxy.engine import statistics
+from dgproxy.engine import runs, statistics
 from dgproxy.engine.errors import Overloaded
 from dgproxy.http import audit, readiness, status
+from dgproxy.http import runs as http_runs
 from dgproxy.storage.backend import Bucket, StorageError
 from dgproxy.storage.memory import MemoryBackend
 from tests.http.conftest import BUCKET, Site, eventually, site_over
@@ -323,6 +324,52 @@ async def test_a_limited_key_sees_no_names_of_others(guarded: Site) -> None:
         document = told(await guarded.ask(line, *headers))
         assert ("/other/secret" in str(document["failures"])) is seen
         assert (document["failures"] is None) is not seen
+
+
+async def test_runs_of_long_commands_are_shown_to_who_may_list_the_bucket(
+    memory: MemoryBackend, guarded: Site
+) -> None:
+    await memory.create_bucket("another")
+
+    async def seen(keys: Any) -> list[tuple[str, str, str, str]]:
+        line, headers = signed("GET /_/stats", keys=keys)
+        shown = told(await guarded.ask(line, *headers))["runs"]
+        return [(run["bucket"], run["command"], run["state"], run["result"]) for run in shown]
+
+    for bucket in (BUCKET, "another"):
+        run = runs.Run(command="gc", total=7)
+        async with runs.recorded(guarded.engine, bucket, run):
+            run.result = "Nothing to remove"
+    both = [(bucket, "gc", "ended", "Nothing to remove") for bucket in ("another", BUCKET)]
+    assert await seen(ADMIN) == both
+    assert await seen(READER) == [both[1]]
+    assert await seen(CI) == []
+
+
+async def test_progress_is_shown_while_it_is_made(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_runs, "_FRESH", 0.0)
+    run = runs.Run(command="verify", options="--data", unit="bytes", total=300)
+    async with runs.recorded(site.engine, BUCKET, run):
+        run.advance(120)
+
+        async def is_shown() -> bool:
+            shown = told(await site.ask("GET /_/stats"))["runs"]
+            return [(each["state"], each["done"], each["total"]) for each in shown] == [("running", 120, 300)]
+
+        await eventually(is_shown)
+
+
+async def test_runs_that_cannot_be_read_are_not_none(
+    site: Site, memory: MemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_runs, "_FRESH", 0.0)
+    assert told(await site.ask("GET /_/stats"))["runs"] == []
+
+    async def unavailable(*_: object) -> None:
+        raise StorageError("no disk")
+
+    monkeypatch.setattr(memory, "read_records", unavailable)
+    assert told(await site.ask("GET /_/stats"))["runs"] is None
 
 
 # -- objects -------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -164,6 +165,46 @@ def test_verify_finds_damage_while_the_server_runs(server: Server, s3: S3Client)
     assert run(server, "verify", "--data", "default/other/").returncode == 0
     reference.write_bytes(whole)
     assert run(server, "verify", "--data").returncode == 0
+
+
+# -- what the server tells of them --------------------------------------------------------------------------
+
+
+def test_the_server_shows_how_commands_ended(server: Server, s3: S3Client) -> None:
+    upload_versions(s3, 3)
+    assert run(server, "verify", "--data").returncode == 0
+    assert run(server, "gc").returncode == 0
+    with urlopen(f"{server.url}/_/stats", timeout=30) as answer:
+        found = {each["command"]: each for each in json.load(answer)["runs"]}
+    assert found.keys() == {"verify", "gc"}
+    verified = found["verify"]
+    assert (verified["bucket"], verified["state"], verified["options"]) == ("default", "ended", "--data")
+    assert verified["result"] == "3 objects: all sound"
+    assert verified["unit"] == "bytes"
+    assert verified["done"] > 300_000
+    assert verified["total"] > 300_000
+    assert found["gc"]["result"] == "Nothing to remove"
+    assert (found["gc"]["done"], found["gc"]["total"]) == (3, 3)
+
+
+def test_the_server_knows_of_a_command_that_was_killed(server: Server, s3: S3Client) -> None:
+    upload_versions(s3, 3)
+    verifying = subprocess.Popen(
+        [sys.executable, "-m", "dgproxy", "verify", "--data", "--rate", "10K"],
+        cwd=server.home,
+        env=environment({"DELTAGLIDER_PROXY_DATA_DIR": str(server.data)} | server.settings),
+    )
+
+    def states() -> list[str]:
+        with urlopen(f"{server.url}/_/stats", timeout=30) as answer:
+            return [each["state"] for each in json.load(answer)["runs"]]
+
+    try:
+        eventually(lambda: states() == ["running"], "it is shown as running")
+    finally:
+        verifying.kill()
+        verifying.wait()
+    eventually(lambda: states() == ["died"], "it is known to have died")
 
 
 # -- estimate ----------------------------------------------------------------------------------------------
