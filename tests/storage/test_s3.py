@@ -13,7 +13,7 @@ from dgproxy.storage.filesystem.locks import LockFile
 from dgproxy.storage.s3 import Store, opened
 from dgproxy.storage.s3.keymap import LONGEST, encode
 from tests.storage import stores
-from tests.storage.contract import BackendContract
+from tests.storage.contract import BackendContract, listings
 
 _prefixes = (f"t{number}-" for number in itertools.count())
 
@@ -41,6 +41,13 @@ class S3Contract(BackendContract):
 
     def holds(self, key: str) -> bool:
         return len(encode(key).encode()) <= LONGEST
+
+    # An example is some hundreds of requests.
+    @listings(examples=8)
+    async def test_listing_by_the_book(
+        self, backend: Backend, names: list[str], prefix: str, delimiter: str, after: str, limit: int
+    ) -> None:
+        await self.list_by_the_book(backend, names, prefix, delimiter, after, limit)
 
 
 class TestMoto(S3Contract):
