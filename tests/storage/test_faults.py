@@ -168,6 +168,21 @@ async def test_a_blob_whose_directory_was_not_synced_is_withdrawn(backend: Files
     assert await backend.list_blobs("bucket", "deltaspaces/a/", 10) == []
 
 
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EMFILE])
+async def test_an_error_behind_the_change_is_none_that_says_nothing_was_done(
+    backend: FilesystemBackend, code: int
+) -> None:
+    version = await backend.write_record("bucket", "objects/a", b"old")
+    with failing("fsync", code, after=1), pytest.raises(StorageError, match="may not be on disk") as caught:
+        await backend.write_record("bucket", "objects/a", b"new", expect=version)
+    assert type(caught.value) is StorageError
+    assert (await backend.read_record("bucket", "objects/a")).data == b"new"
+    with failing("fsync", code), pytest.raises(StorageError, match="may not be on disk") as caught:
+        await backend.remove_record("bucket", "objects/a")
+    assert type(caught.value) is StorageError
+    assert await all_keys(backend, "bucket") == []
+
+
 async def test_nothing_is_published_after_a_failed_append(backend: FilesystemBackend) -> None:
     async with backend.stage_blob("bucket", "deltaspaces/1.bin") as blob:
         await blob.append(b"a")

@@ -25,9 +25,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
-from dgproxy.storage.backend import Buffer
+from dgproxy.storage.backend import Buffer, StorageError
 from dgproxy.storage.filesystem.dirsync import DirectorySync
-from dgproxy.storage.filesystem.oserrors import about
+from dgproxy.storage.filesystem.oserrors import about, from_oserror
 from dgproxy.storage.filesystem.trees import OCCUPIED, remove_files, remove_tree, scan, size_of_tree
 
 #: Never open to the world, whatever the umask allows.
@@ -115,7 +115,8 @@ class Disk:
     def settle(self, directory: bytes, root: bytes) -> None:
         """Make durable what was placed in or removed from `directory`, which is below `root` or is `root`.
 
-        When the directory is gone by now, that it is gone.
+        When the directory is gone by now, that it is gone. Whatever fails here fails after the change, so it
+        raises StorageError and none of those that say that nothing was done: a sync finds a disk full, too.
         """
         while self._strict:
             try:
@@ -128,6 +129,8 @@ class Disk:
                 if directory == self._top:
                     raise
                 directory = os.path.dirname(directory)
+            except OSError as error:
+                raise StorageError(f"{from_oserror(error)}; what changed there may not be on disk") from error
             else:
                 return
 
