@@ -51,13 +51,15 @@ async def kept(engine: Engine) -> AsyncIterator[None]:
     """Keep the statistics of what `engine` does in the block."""
     process, opened = engine.new_id(), set[str]()
 
-    async def announce(bucket: str) -> None:
+    async def announce(bucket: str) -> bool:
         try:
             data = record.encode(_Open(engine.now()))
             await engine.backend.write_record(bucket, keys.ledger(process), data)
             opened.add(bucket)
         except StorageError as error:
             _log.warning("statistics may be lost if this process dies", bucket=bucket, error=str(error))
+            return False
+        return True
 
     async with AsyncExitStack() as stack:
         if engine.backend.capabilities.exclusive_locks:

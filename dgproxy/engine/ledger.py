@@ -88,8 +88,8 @@ class Entries:
 Page = dict[tuple[str, str], Entries]
 
 
-#: Told of the bucket before its first entry is made.
-Announce = Callable[[str], Awaitable[None]]
+#: Told of the bucket before its first entry is made; whether it could be noted. If not, it is told again.
+Announce = Callable[[str], Awaitable[bool]]
 
 
 class Ledger:
@@ -104,9 +104,8 @@ class Ledger:
 
     async def open(self, bucket: str) -> None:
         """To be called before storage is changed: from now on a death of the process loses entries."""
-        if self.announce is not None and bucket not in self._announced:
+        if self.announce is not None and bucket not in self._announced and await self.announce(bucket):
             self._announced.add(bucket)
-            await self.announce(bucket)
 
     def changed(self, bucket: str, space: str, began: int, change: Numbers) -> None:
         """A change that began at `began` is done."""

@@ -193,6 +193,20 @@ async def test_a_clean_end_leaves_numbers_and_nothing_else(world: World) -> None
     assert (await told(world))["s/"].objects == 1
 
 
+async def test_a_process_that_could_not_say_that_it_keeps_numbers_tries_again(world: World) -> None:
+    tried = 0
+
+    async def announce(bucket: str) -> bool:
+        nonlocal tried
+        tried += 1
+        return tried > 1
+
+    world.engine.ledger.announce = announce
+    for number in range(3):
+        await world.put(f"s/{number}.txt", b"x")
+        assert tried == min(number + 1, 2)
+
+
 async def test_entries_of_the_dead_are_made_up_for(backend: Backend) -> None:
     async with world_over(backend) as dead, world_over(backend) as alive, world_over(backend) as third:
         await dead.put("s/before.txt", noise(10_000, 5))
