@@ -23,7 +23,7 @@ NPM := $(shell command -v npm)
 
 # program:Debian package
 PROGRAMS := cc:gcc cmake:cmake ninja:ninja-build xdelta3:xdelta3 zstd:zstd rclone:rclone restic:restic \
-    chromium:chromium
+    chromium:chromium strace:strace
 
 .PHONY: help
 help:  ## Show this list.

@@ -9,7 +9,6 @@ its usual time, restarts on the same directory, and compares every key in LIST, 
 
 import contextlib
 import hashlib
-import http.client
 import random
 import statistics
 import threading
@@ -24,34 +23,14 @@ from lxml import etree
 from tests.system.artifacts import generate
 from tests.system.harness import Server
 from tests.system.history import History, Write, sha256
+from tests.system.looking import XML, Connection, Gone, look
 
 KILLS = 54
 KINDS = ("put", "complete", "delete")
 PART = 5 << 20
 #: Nobody writes this key but the one thread that completes uploads.
 UNDISPUTED = "a/m2.zip"
-_XML = {"s3": "http://s3.amazonaws.com/doc/2006-03-01/"}
 _BASE = generate(51, PART)
-
-
-class Gone(Exception):
-    """The server died under a request."""
-
-
-class Connection:
-    """Requests on one connection; `Gone` when there is no answer."""
-
-    def __init__(self, server: Server):
-        self.http = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-
-    def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, http.client.HTTPMessage, bytes]:
-        try:
-            self.http.request(method, path, body)
-            response = self.http.getresponse()
-            return response.status, response.headers, response.read()
-        except (OSError, http.client.HTTPException) as error:
-            self.http.close()
-            raise Gone from error
 
 
 class Upload:
@@ -149,7 +128,7 @@ class Writers:
         if status == 503:
             return
         assert status == 200, body
-        upload = Upload(key, str(etree.fromstring(body).findtext("s3:UploadId", namespaces=_XML)))
+        upload = Upload(key, str(etree.fromstring(body).findtext("s3:UploadId", namespaces=XML)))
         self.uploads.append(upload)
         sizes = (PART, 70_000) if dice.random() < 0.3 else (dice.randrange(50_000, 400_000),)
         for number, size in enumerate(sizes, 1):
@@ -197,41 +176,6 @@ class Writers:
                 self.uploads.remove(upload)
         connection.http.close()
         return resumed
-
-
-def look(server: Server, history: History) -> dict[str, str | None]:
-    """What is there, by key. LIST, HEAD and GET must agree, and what they show must be possible."""
-    connection = Connection(server)
-    status, _, body = connection.ask("GET", "/default?list-type=2")
-    assert status == 200, body
-    listed = {
-        str(entry.findtext("s3:Key", namespaces=_XML)): (
-            int(entry.findtext("s3:Size", namespaces=_XML) or -1),
-            entry.findtext("s3:ETag", namespaces=_XML),
-        )
-        for entry in etree.fromstring(body).iterfind("s3:Contents", namespaces=_XML)
-    }
-    found: dict[str, str | None] = {}
-    assert set(listed) <= set(history.written()), "a key that nobody wrote"
-    for key in history.written():
-        path = "/default/" + key.replace(" ", "%20")
-        head, head_headers, _ = connection.ask("HEAD", path)
-        status, headers, data = connection.ask("GET", path)
-        assert head == status, f"{key}: HEAD {head}, GET {status}: {data[:300]!r}"
-        assert status in (200, 404), f"{key}: {status} {data[:300]!r}"
-        assert (status == 200) == (key in listed), f"{key}: GET {status}, LIST {listed.get(key)}"
-        value = sha256(data) if status == 200 else None
-        possible = history.possible(key)
-        assert value in possible, f"{key}: {value and value[:8]} is there, but only {possible} may be"
-        if status == 200:
-            seen = (len(data), headers["ETag"])
-            assert seen == listed[key] == (int(head_headers["Content-Length"]), head_headers["ETag"]), key
-            if "-" not in headers["ETag"]:
-                assert headers["ETag"].strip('"') == hashlib.md5(data).hexdigest()
-        history.observe(key, value)
-        found[key] = value
-    connection.http.close()
-    return found
 
 
 @pytest.mark.timeout(400)
