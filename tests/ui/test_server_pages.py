@@ -96,6 +96,27 @@ def test_health_shows_what_happens(ui: Ui, server: Server, s3: S3Client, release
     ui.picture("health")
 
 
+def test_health_shows_what_runs_beside_the_server(ui: Ui, server: Server, releases: str) -> None:
+    ui.enter("#/~health")
+    maintenance = ui.page.get_by_role("region", name="Maintenance")
+    verifying = subprocess.Popen(
+        [sys.executable, "-m", "dgproxy", "verify", "--data", "--rate", "100K", releases],
+        env=environment({"DELTAGLIDER_PROXY_DATA_DIR": str(server.data)} | server.settings),
+        cwd=server.home,
+    )
+    try:
+        expect(maintenance.get_by_role("progressbar", name=f"verify --data {releases}")).to_be_visible()
+        expect(maintenance.get_by_role("list", name="Running")).to_contain_text(re.compile(r"of [\d.]+ MiB"))
+        ui.accessible()
+    finally:
+        verifying.terminate()
+        verifying.wait()
+    last = maintenance.get_by_role("list", name="Last runs").get_by_role("listitem").first
+    expect(last).to_contain_text(f"verify --data {releases}")
+    expect(last).to_contain_text("stopped before the end")
+    expect(maintenance.get_by_role("progressbar")).to_have_count(0)
+
+
 def test_health_shows_failures_with_their_ids(ui: Ui, server: Server, s3: S3Client, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="broken.bin", Body=b"x" * 100_000)
     [blob] = [path for path in server.data.rglob("*-broken.bin.*") if path.suffix != ".meta"]

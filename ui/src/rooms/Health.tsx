@@ -15,6 +15,7 @@ import styles from "./Health.module.css";
 import { Failures } from "./HealthFailures";
 import { Operations } from "./HealthOperations";
 import { Optimizer } from "./HealthOptimizer";
+import { Runs } from "./HealthRuns";
 
 /** Milliseconds between two looks, and how many of them the charts show. */
 const EVERY = 2000;
@@ -107,7 +108,10 @@ export function Health() {
               <Operations numbers={stats.metrics} />
               <Inside stats={stats} />
             </div>
-            <Optimizer stats={stats} />
+            <div className={styles.columns}>
+              <Runs stats={stats} />
+              <Optimizer stats={stats} />
+            </div>
             <Failures stats={stats} />
           </>
         )}

@@ -35,6 +35,23 @@ export interface Failure {
   code?: string;
 }
 
+/** A run of gc, verify or optimize over a bucket; times in milliseconds since the epoch. */
+export interface Run {
+  bucket: string;
+  prefix: string;
+  command: string;
+  /** As they are typed. */
+  options: string;
+  unit: "objects" | "bytes";
+  done: number;
+  total: number | null;
+  began: number;
+  updated: number;
+  state: "running" | "ended" | "failed" | "stopped" | "died";
+  /** What came out, in words. */
+  result: string;
+}
+
 export interface Stats {
   version: string;
   python: string;
@@ -44,6 +61,8 @@ export interface Stats {
   facts: { workers?: number; durability?: string; delta_suffixes?: string[]; max_delta_ratio?: number };
   checks: { name: string; verdict: "ok" | "low" | "failed"; facts: Record<string, number> }[];
   metrics: Numbers;
+  /** Null when the storage did not answer. */
+  runs: Run[] | null;
   /** The latest first; null for keys that may not see every bucket. */
   failures: Failure[] | null;
 }
