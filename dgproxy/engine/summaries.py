@@ -7,12 +7,35 @@ memory is bounded by a count of entries of a few hundred bytes each.
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from dgproxy.engine import measures
-from dgproxy.engine.manifest import Manifest
+from dgproxy.engine import measures, names
+from dgproxy.engine.manifest import Manifest, Reference
 
 #: About 300 bytes each: 20 MB a process when full.
 _ENTRIES = 65_536
+
+
+class UsedReference(NamedTuple):
+    """A reference that objects use: its deltaspace, a readable name, its bytes and those of its blob."""
+
+    id: str
+    space: str
+    name: str
+    size: int
+    stored: int
+
+
+@lru_cache(maxsize=4096)
+def _shared(*members: Any) -> UsedReference:
+    """The same value for all summaries that name the same reference."""
+    return UsedReference(*members)
+
+
+def _used(reference: Reference) -> UsedReference:
+    space = names.space_of_blob(reference.blob)
+    return _shared(reference.id, space, reference.name, reference.length, reference.cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +43,7 @@ class Summary:
     """A listed object: size in bytes, etag without quotes, creation in milliseconds since the epoch.
 
     `stored` is the bytes it takes in storage by itself, its manifest and shared references not counted.
-    `references` are the ids of those it can't be read without.
+    `references` are those it can't be read without.
     """
 
     size: int
@@ -30,7 +53,7 @@ class Summary:
     checksum_type: str
     storage: str
     stored: int
-    references: tuple[str, ...]
+    references: tuple[UsedReference, ...]
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Summary":
@@ -43,7 +66,7 @@ class Summary:
             checksum_type=manifest.checksum_type,
             storage=manifest.storage,
             stored=manifest.stored if manifest.inline is None else len(manifest.inline),
-            references=tuple(sorted(reference.id for reference in manifest.references())),
+            references=tuple(sorted(map(_used, manifest.references()))),
         )
 
 

@@ -15,9 +15,9 @@ from dgproxy.engine import runs
 from dgproxy.engine.buckets import list_buckets
 from dgproxy.engine.context import Engine
 from dgproxy.engine.runs import Run
+from dgproxy.http.savings import may_list
 from dgproxy.logs import get_logger
 from dgproxy.s3.grants import Grant
-from dgproxy.s3.operation import Operation, Request
 from dgproxy.storage.backend import BucketNotFound, StorageError
 
 _log = get_logger()
@@ -48,7 +48,7 @@ class Runs:
         return [
             {"bucket": bucket, **msgspec.to_builtins(run)}
             for bucket, run in known
-            if _may_list(grant, bucket)
+            if may_list(grant, bucket, "")
         ]
 
     async def _read(self, engine: Engine) -> list[tuple[str, Run]]:
@@ -63,7 +63,3 @@ class Runs:
             near = engine.backend.capabilities.maps_blobs
             self._until = time.monotonic() + (_FRESH if near else _FRESH_FAR_AWAY)
         return self._known
-
-
-def _may_list(grant: Grant, bucket: str) -> bool:
-    return grant.allows(Request(Operation.LIST_OBJECTS_V2, bucket, "", {"prefix": ""}, "", ""))

@@ -68,9 +68,10 @@ async def _read(engine: Engine, grant: Grant) -> Sequence[Statistics]:
             spaces = await statistics.read(engine, bucket.name)
         except BucketNotFound:
             continue  # deleted since
-        found += [each for each in spaces if _may_list(grant, each)]
+        found += [each for each in spaces if may_list(grant, each.bucket, each.space)]
     return found
 
 
-def _may_list(grant: Grant, each: Statistics) -> bool:
-    return grant.allows(Request(Operation.LIST_OBJECTS_V2, each.bucket, "", {"prefix": each.space}, "", ""))
+def may_list(grant: Grant, bucket: str, prefix: str) -> bool:
+    """Whether somebody with the grant may see the keys that start so."""
+    return grant.allows(Request(Operation.LIST_OBJECTS_V2, bucket, "", {"prefix": prefix}, "", ""))

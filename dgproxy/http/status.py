@@ -12,7 +12,7 @@ Each works on both ports. How numbers are counted and formatted is not decided h
 import asyncio
 import platform
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -178,7 +178,7 @@ async def _objects(question: Question) -> web.Response:
     """ListObjectsV2 with what only this server knows: each object's stored size, storage and references.
 
     Parameters: `bucket`, and ListObjectsV2's `prefix`, `delimiter`, `start-after` (an answer's `next`) and
-    `max-keys`.
+    `max-keys`. `references` are those that the page's objects use.
     """
     bucket = question.query.get("bucket", "")
     check_bucket(bucket)
@@ -193,9 +193,11 @@ async def _objects(question: Question) -> web.Response:
         after=asked.after,
         limit=max(asked.max_keys, 1),
     )
+    objects = [item for item in page.items if isinstance(item, ListedObject)]
     document = {
         "prefixes": [item.prefix for item in page.items if isinstance(item, CommonPrefix)],
-        "objects": [_entry(item) for item in page.items if isinstance(item, ListedObject)],
+        "objects": [_entry(item) for item in objects],
+        "references": _references(question.grant, bucket, objects),
         "next": page.last if page.more else None,
     }
     return _json(document)
@@ -211,7 +213,24 @@ def _entry(item: ListedObject) -> dict[str, Any]:
         "etag": summary.etag,
         "modified": summary.created,
     }
-    return {**entry, "references": summary.references} if summary.references else entry
+    ids = [reference.id for reference in summary.references]
+    return {**entry, "references": ids} if ids else entry
+
+
+def _references(grant: Grant, bucket: str, objects: Sequence[ListedObject]) -> list[dict[str, Any]]:
+    """Those the objects use; the name is part of a key, so only who may list that deltaspace learns it."""
+    used = sorted({reference for item in objects for reference in item.summary.references})
+    spaces = {reference.space for reference in used}
+    told = {space for space in spaces if savings.may_list(grant, bucket, space)}
+    return [
+        {
+            "id": reference.id,
+            "name": reference.name if reference.space in told else "",
+            "size": reference.size,
+            "stored": reference.stored,
+        }
+        for reference in used
+    ]
 
 
 _PAGES: Final[Mapping[str, Page]] = {

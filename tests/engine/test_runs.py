@@ -10,7 +10,8 @@ import pytest
 from dgproxy.engine import keys, runs
 from dgproxy.engine.runs import Run
 from dgproxy.storage.backend import AccessRefused, Backend, StorageError
-from tests.engine.world import BUCKET, World, world_over
+from tests.backends import BUCKET
+from tests.engine.world import World, world_over
 
 
 async def found(world: World) -> list[tuple[str, str, int, int | None, str]]:

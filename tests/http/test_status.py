@@ -395,6 +395,9 @@ async def test_objects_say_how_they_are_stored(any_site: Site) -> None:
     assert two["storage"] == "delta"
     assert two["stored"] < 1000
     assert one["references"] == two["references"] != []
+    [reference] = document["references"]
+    assert [reference["id"]] == one["references"]
+    assert (reference["name"], reference["size"], reference["stored"]) == ("1.zip", 100_000, 100_000)
     assert "references" not in large
     head = await any_site.ask(f"HEAD /{BUCKET}/r/2.zip")
     assert head.headers["etag"] == f'"{two["etag"]}"'
@@ -436,6 +439,24 @@ async def test_objects_are_shown_to_who_may_list_them(guarded: Site) -> None:
     assert await ask(READER, f"bucket={BUCKET}") == 200
     assert await ask(READER, "bucket=missing") == 403
     assert await ask(ADMIN, "bucket=missing") == 404
+
+
+async def test_who_may_not_list_a_deltaspace_does_not_learn_whose_references_it_uses(
+    guarded: Site,
+) -> None:
+    async def put(key: str, data: bytes = b"", **more: str) -> None:
+        line, headers = signed(f"PUT /{BUCKET}/{key}", data, keys=ADMIN, **more)
+        assert (await guarded.ask(line, *headers, body=data)).status == 200
+
+    async def names(keys: Any) -> set[str]:
+        line, headers = signed(f"GET /_/objects?bucket={BUCKET}&prefix=ci%2F", keys=keys)
+        return {each["name"] for each in told(await guarded.ask(line, *headers))["references"]}
+
+    await put("secret/base.zip", os.urandom(100_000))
+    await put("ci/own.zip", os.urandom(100_000))
+    await put("ci/copy.zip", **{"x-amz-copy-source": f"/{BUCKET}/secret/base.zip"})
+    assert await names(ADMIN) == {"base.zip", "own.zip"}
+    assert await names(CI) == {"", "own.zip"}
 
 
 # -- the log line and the audit log --------------------------------------------------------------------------
