@@ -59,7 +59,10 @@ def test_folders_and_what_each_object_takes(ui: Ui, releases: str) -> None:
     versions = ui.page.get_by_role("region", name="Versions")
     expect(versions).to_contain_text(f"{VERSIONS} versions in")
     expect(versions).to_contain_text(re.compile(r"\d references?"))
-    expect(versions.get_by_role("listitem")).to_have_count(VERSIONS)
+    sizes = versions.get_by_role("list", name="Sizes")
+    expect(sizes.get_by_role("listitem")).to_have_count(VERSIONS)
+    reference = versions.get_by_role("list", name="References").get_by_role("listitem").first
+    expect(reference).to_contain_text(re.compile(r"app-1\.01\.zip 1\.43 MiB.* · used by \d+ versions"))
     ui.accessible()
     ui.picture("browser")
     ui.page.get_by_role("navigation", name="Breadcrumb").get_by_role("link", name=releases).click()

@@ -2,6 +2,7 @@
 import { useMemo, useState } from "react";
 import { formatBytes, formatCount } from "../logic/format";
 import { fileName } from "../logic/path";
+import { type UsedReference, usedReferences } from "../logic/references";
 import { formatShare, hint, savings } from "../logic/savings";
 import { Icon } from "../parts/Icon";
 import type { StoredObject } from "../s3/own";
@@ -10,6 +11,10 @@ import styles from "./Versions.module.css";
 
 /** Bars that fit beside each other and can still be told apart. */
 const SHOWN = 60;
+
+/** References that are listed without being asked for, and at all. */
+const FEW = 4;
+const MOST = 50;
 
 /** The versions of one deltaspace, oldest first: how large each is, and what of it is stored. */
 export function Versions({ objects, complete }: { objects: readonly StoredObject[]; complete: boolean }) {
@@ -39,7 +44,7 @@ export function Versions({ objects, complete }: { objects: readonly StoredObject
   const largest = Math.max(...shown.map(({ size }) => size), 1);
   const size = versions.reduce((sum, one) => sum + one.size, 0);
   const stored = versions.reduce((sum, one) => sum + one.stored, 0);
-  const references = new Set(versions.flatMap((one) => one.references ?? []));
+  const references = usedReferences(versions);
 
   return (
     <section className={styles.versions} aria-label="Versions">
@@ -48,12 +53,12 @@ export function Versions({ objects, complete }: { objects: readonly StoredObject
           {formatCount(versions.length, "version", "versions")} in {formatBytes(stored)} instead of {formatBytes(size)}
         </strong>
         <span>
-          {formatShare(savings(size, stored) ?? 0)} saved · {formatCount(references.size, "reference", "references")}
+          {formatShare(savings(size, stored) ?? 0)} saved · {formatCount(references.length, "reference", "references")}
           {versions.length > SHOWN && ` · the latest ${SHOWN} are shown`}
         </span>
       </button>
       {unfolded && (
-        <ol className={styles.chart}>
+        <ol className={styles.chart} aria-label="Sizes">
           {shown.map((one) => (
             <li key={one.key}>
               <span className="visually-hidden">
@@ -74,7 +79,27 @@ export function Versions({ objects, complete }: { objects: readonly StoredObject
           ))}
         </ol>
       )}
+      {unfolded && <References references={references} />}
     </section>
+  );
+}
+
+/** What the deltas are against; many are folded away first. */
+function References({ references }: { references: readonly UsedReference[] }) {
+  return (
+    <details className={styles.references} open={references.length <= FEW}>
+      <summary>What the deltas are against</summary>
+      <ul aria-label="References">
+        {references.slice(0, MOST).map(({ id, name, size, stored, users }) => (
+          <li key={id} title={`Reference ${id}`}>
+            <strong>{name || "a reference"}</strong> {formatBytes(size)}
+            {stored < size && `, stored in ${formatBytes(stored)}`} · used by{" "}
+            {formatCount(users, "version", "versions")}
+          </li>
+        ))}
+      </ul>
+      {references.length > MOST && <p>and {references.length - MOST} that fewer versions use</p>}
+    </details>
   );
 }
 

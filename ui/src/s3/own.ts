@@ -16,7 +16,16 @@ export interface StoredObject {
   etag: string;
   /** Milliseconds since the epoch. */
   modified: number;
-  references?: string[];
+  references?: Reference[];
+}
+
+/** Bytes that objects are deltas against. */
+export interface Reference {
+  id: string;
+  /** Of the object that brought it; empty for keys that may not see that. */
+  name: string;
+  size: number;
+  stored: number;
 }
 
 export interface ObjectPage {
@@ -106,7 +115,26 @@ export async function readObjects(
   signal: AbortSignal,
 ): Promise<ObjectPage> {
   const query = { bucket, prefix, delimiter, ...(after === null ? {} : { "start-after": after }) };
-  return (await ask(store, "objects", query, signal)) as ObjectPage;
+  return linked((await ask(store, "objects", query, signal)) as AnsweredPage);
+}
+
+/** The answer itself: objects name references by their ids. */
+interface AnsweredPage extends Omit<ObjectPage, "objects"> {
+  objects: (Omit<StoredObject, "references"> & { references?: string[] })[];
+  references: Reference[];
+}
+
+function linked({ prefixes, objects, references, next }: AnsweredPage): ObjectPage {
+  const known = new Map(references.map((one) => [one.id, one]));
+  return {
+    prefixes,
+    next,
+    objects: objects.map(({ references: ids, ...object }) =>
+      ids === undefined
+        ? object
+        : { ...object, references: ids.map((id) => known.get(id)).filter((one) => one !== undefined) },
+    ),
+  };
 }
 
 async function ask(store: Store, page: string, query: Record<string, string>, signal: AbortSignal): Promise<unknown> {
