@@ -214,9 +214,9 @@ class Server:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def files(self, bucket: str) -> dict[str, int]:
-        """Every file under a bucket but `bucket.json`, statistics and runs: path within it -> size in bytes."""
+        """Every file under a bucket but what servers and commands leave there: path within it -> size in bytes."""
         root = self.data / "buckets" / bucket
-        kept = {root / "statistics", root / "ledgers", root / "runs"}  # servers and commands leave them
+        kept = {root / "statistics", root / "ledgers", root / "runs"}
         found = {}
         for path in root.rglob("*"):
             with contextlib.suppress(FileNotFoundError):  # removed while we look
