@@ -214,7 +214,7 @@ class Server:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def files(self, bucket: str) -> dict[str, int]:
-        """Every file under a bucket but what servers and commands leave there: path within it -> size in bytes."""
+        """Every file of a bucket but what servers and commands leave there: path inside -> size in bytes."""
         root = self.data / "buckets" / bucket
         kept = {root / "statistics", root / "ledgers", root / "runs"}
         found = {}
