@@ -12,7 +12,7 @@ from dgproxy.engine.errors import ObjectNotFound
 from dgproxy.engine.hints import content_digest
 from dgproxy.engine.manifest import Manifest
 from dgproxy.engine.optimizer.measure import stretches_of
-from dgproxy.engine.optimizer.plan import Costs, choose, spread
+from dgproxy.engine.optimizer.plan import Costs, choose, confirmed, spread
 from dgproxy.engine.optimizer.run import optimize
 from dgproxy.engine.optimizer.work import Outcome
 from dgproxy.engine.pace import Pace
@@ -90,6 +90,31 @@ async def test_better_references_take_less_space(
     assert outcome.rewritten
     assert not outcome.failed
     await assert_same(world, objects, before)
+
+
+async def test_a_reference_is_sought_by_more_than_the_beginning(world: World) -> None:
+    """Two objects that begin apart and go on alike, as zip files whose first member is new."""
+    rest = noise(5 * MIB, 3)
+    other = noise(9 * MIB, 2)
+    before = await put_all(
+        world, {"s/a.zip": noise(4 * MIB, 1) + rest, "s/b.zip": other, "s/b2.zip": other + b"2"}
+    )
+    late = noise(4 * MIB, 4) + rest
+    policy = replace(world.engine.policy, delta_suffixes=())
+    before |= await put_all(World(replace(world.engine, policy=policy), world.bucket), {"s/c.zip": late})
+    (outcome,) = await run(world)
+    assert outcome.after < outcome.before - 4 * MIB
+    await assert_same(world, {"s/c.zip": late}, before)
+
+
+def test_a_plan_that_samples_made_is_confirmed_by_whole_objects() -> None:
+    """What the samples promise of a new reference, the objects themselves have to keep."""
+    costs = Costs([100.0, 100.0], [[70.0, 70.0], [0.0, 10.0]], [100.0, 100.0], [70.0, 70.0], 1.0)
+    assert choose(costs, [0], 4) == (1,)
+    assert confirmed(costs, (1,), [0], [0.0, 10.0], [70.0, 70.0])
+    assert not confirmed(costs, (1,), [0], [0.0, 100.0], [50.0, 50.0])
+    assert not confirmed(costs, (1,), [0], [0.0, 91.0], [50.0, 50.0])  # 4.5 % less: not worth it
+    assert confirmed(replace(costs, others=100.0), (1,), [0], [0.0, 100.0], [50.0, 50.0])
 
 
 @pytest.mark.parametrize("objects", [MIXED, DRIFT])

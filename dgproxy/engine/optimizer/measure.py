@@ -104,21 +104,43 @@ async def against(
         return list(apart)
 
 
+async def in_full(work: Work, candidate: Reference | Manifest, manifests: Sequence[Manifest]) -> list[int]:
+    """Bytes that whole objects take against a candidate: no guess from samples, and as slow as writing them.
+
+    Raises EngineError and RecordNotFound when something was replaced since or is damaged.
+    """
+    taken = []
+    async with _indexed(work, candidate) as index:
+        for manifest in manifests:
+            await work.pace.spend(manifest.stored)
+            size = 0
+            for start, stop in windows_of(manifest.size):
+                data = await span(work.engine, work.bucket, manifest, start, stop)
+                size += await _encoded(work, index, data, start)
+            taken.append(size)
+    return taken
+
+
 async def _delta_size(work: Work, index: SourceIndex, sample: Sample) -> float:
     """Bytes that the object takes as a delta."""
+    stored = 0
+    for position, data in sample.stretches:
+        stored += await _encoded(work, index, data, position)
+    return sample.manifest.size * stored / sample.size
+
+
+async def _encoded(work: Work, index: SourceIndex, data: bytes, position: int) -> int:
+    """Bytes that a stretch takes as a delta."""
     form = work.engine.policy.delta_form
 
-    def measure(data: bytes, position: int) -> tuple[int, float]:
+    def measure() -> tuple[int, float]:
         began = time.thread_time()
         stored = len(forms.encode(index, data, form, position=position))
         return stored, time.thread_time() - began
 
-    stored = 0
-    for position, data in sample.stretches:
-        size, seconds = await work.engine.workers.run(measure, data, position)
-        stored += size
-        await work.rest.after(seconds)
-    return sample.manifest.size * stored / sample.size
+    size, seconds = await work.engine.workers.run(measure)
+    await work.rest.after(seconds)
+    return size
 
 
 @asynccontextmanager

@@ -84,6 +84,22 @@ def choose(costs: Costs, present: Sequence[int], most: int) -> tuple[int, ...] |
     return best if costs.total(best) < (1 - WORTH) * costs.total_now(present) else None
 
 
+def confirmed(
+    costs: Costs,
+    chosen: Sequence[int],
+    present: Sequence[int],
+    taken: Sequence[float],
+    stored: Sequence[float],
+) -> bool:
+    """Whether `chosen` still saves enough by what the samples really take with it and `stored` now, in bytes.
+
+    What resembles a reference in one place and not in another makes samples err, in zip files above all.
+    """
+    then = sum(costs.whole[candidate] for candidate in chosen) + costs.weight * sum(taken)
+    now = sum(costs.whole[candidate] for candidate in present) + costs.others + costs.weight * sum(stored)
+    return then < (1 - WORTH) * now
+
+
 def worth_writing_below(stored: int) -> int:
     """Bytes below which an object that takes `stored` is worth being written anew."""
     return int((1 - WORTH_WRITING) * stored)

@@ -2,15 +2,16 @@
 """Which references a deltaspace should have: measured, chosen, made where they are new, and offered.
 
 Candidates are the references that are there and some of the objects. What was measured decides
-(`plan.choose`). Of the objects only those that become references change here; the rest is `rewrite`'s part.
+(`plan.choose`), on samples first, and in full before anything is made. Of the objects only those that become
+references change here; the rest is `rewrite`'s part.
 """
 
 from dgproxy.engine import deltaspace
 from dgproxy.engine.commit import discard_blobs
 from dgproxy.engine.errors import EngineError
 from dgproxy.engine.manifest import Manifest, Reference
-from dgproxy.engine.optimizer.measure import Sample, against, alone, take_sample
-from dgproxy.engine.optimizer.plan import CANDIDATES, PRESENT, SAMPLES, Costs, choose, spread
+from dgproxy.engine.optimizer.measure import Sample, against, alone, in_full, take_sample
+from dgproxy.engine.optimizer.plan import CANDIDATES, PRESENT, SAMPLES, Costs, choose, confirmed, spread
 from dgproxy.engine.optimizer.recode import as_reference
 from dgproxy.engine.optimizer.survey import Survey, founded, shares
 from dgproxy.engine.optimizer.work import Work
@@ -27,10 +28,10 @@ async def choose_references(work: Work, survey: Survey) -> list[Reference]:
     if len(survey.samples) < 2:
         return present
     most_used = present[:PRESENT]
-    candidates, costs = await _measure(work, survey, most_used)
+    candidates, samples, costs = await _measure(work, survey, most_used)
     most = work.engine.policy.max_references
     best = await work.engine.workers.run(choose, costs, range(len(most_used)), most)
-    if best is None:
+    if best is None or not await _confirmed(work, candidates, samples, costs, best, len(most_used)):
         return present
     chosen = []
     for number in best:
@@ -42,6 +43,39 @@ async def choose_references(work: Work, survey: Survey) -> list[Reference]:
         else:
             chosen.append(candidate)
     return await _offer(work, chosen) or present
+
+
+async def _confirmed(
+    work: Work,
+    candidates: list[Reference | Manifest],
+    samples: list[Sample],
+    costs: Costs,
+    best: tuple[int, ...],
+    present: int,
+) -> bool:
+    """Whether these candidates save enough when the samples are encoded in full, each against its own one.
+
+    Only asked where a reference would be made: to offer fewer of those that are there costs nothing.
+    """
+    if all(number < present for number in best):
+        return True
+    taken = list(costs.alone)
+    try:
+        for number in best:
+            theirs = [
+                place
+                for place in range(len(samples))
+                if costs.deltas[number][place] <= min(costs.deltas[other][place] for other in best)
+                and costs.deltas[number][place] < costs.alone[place]
+            ]
+            sizes = await in_full(work, candidates[number], [samples[place].manifest for place in theirs])
+            for place, size in zip(theirs, sizes, strict=True):
+                if work.engine.policy.keeps_delta(size, samples[place].manifest.size):
+                    taken[place] = min(taken[place], size)
+    except (EngineError, RecordNotFound):
+        return False  # replaced since, or damaged: the next run sees how it is then
+    stored = [0.0 if founded(each.manifest) else float(each.manifest.stored) for each in samples]
+    return confirmed(costs, best, range(present), taken, stored)
 
 
 async def _make(work: Work, manifest: Manifest) -> Reference | None:
@@ -67,8 +101,8 @@ async def _offer(work: Work, chosen: list[Reference]) -> list[Reference]:
 
 async def _measure(
     work: Work, survey: Survey, present: list[Reference]
-) -> tuple[list[Reference | Manifest], Costs]:
-    """Candidates (those `present` first) and what the samples take against each."""
+) -> tuple[list[Reference | Manifest], list[Sample], Costs]:
+    """Candidates (those `present` first), samples, and what these take against each."""
     places = spread(len(survey.samples), CANDIDATES)
     asked = [survey.samples[place] for place in places]
     few = len(survey.samples) <= SAMPLES
@@ -93,7 +127,7 @@ async def _measure(
     ]
     weight = survey.objects / len(samples) if samples else 0.0
     elsewhere = sum(each.cost for each in survey.references.values() if each.id not in numbers)
-    return candidates, Costs(whole, deltas, apart, now, weight, float(elsewhere))
+    return candidates, samples, Costs(whole, deltas, apart, now, weight, float(elsewhere))
 
 
 def _used(sample: Sample) -> set[str]:

@@ -7,17 +7,21 @@ noted in its manifest, so that the next run does not try again.
 
 import hashlib
 from contextlib import suppress
+from typing import Final
 
 from dgproxy.engine.errors import EngineError, ObjectDamaged
 from dgproxy.engine.manifest import Manifest, Reference
-from dgproxy.engine.optimizer.measure import against, take_sample
-from dgproxy.engine.optimizer.plan import PRESENT, worth_retiring, worth_writing_below
+from dgproxy.engine.optimizer.measure import in_full
+from dgproxy.engine.optimizer.plan import PRESENT, spread, worth_retiring, worth_writing_below
 from dgproxy.engine.optimizer.recode import TooLarge, as_delta, settle
 from dgproxy.engine.optimizer.survey import Survey, founded, line, manifests, shares
 from dgproxy.engine.optimizer.work import Work
 from dgproxy.engine.policy import PLACES
 from dgproxy.engine.spans import span, windows_of
 from dgproxy.storage.backend import RecordNotFound
+
+#: Windows of an object that are looked at to find its reference: a beginning alone says little of a zip file.
+_LOOKS: Final = 4
 
 
 async def rewrite(work: Work, survey: Survey, chosen: list[Reference]) -> str:
@@ -91,14 +95,17 @@ async def _best(work: Work, manifest: Manifest, chosen: list[Reference]) -> Refe
     asked = [each for number, each in enumerate(chosen) if number < PRESENT or each in own]
     if len(asked) == 1:
         return asked[0]
-    promised: list[tuple[float, str, Reference]] = []
-    start, stop = windows_of(manifest.size)[0]
-    window = memoryview(await span(work.engine, work.bucket, manifest, start, stop))
-    for reference in asked:
-        with suppress(ObjectDamaged):
-            saving = await work.engine.references.likeness(work.bucket, reference, window, 0, PLACES)
-            promised.append((saving, reference.id, reference))
-    return max(promised)[2] if promised and max(promised)[0] > 0 else None
+    promised = dict.fromkeys(asked, 0.0)
+    windows = windows_of(manifest.size)
+    for start, stop in (windows[place] for place in spread(len(windows), _LOOKS)):
+        window = memoryview(await span(work.engine, work.bucket, manifest, start, stop))
+        for reference in asked:
+            with suppress(ObjectDamaged):
+                promised[reference] += await work.engine.references.likeness(
+                    work.bucket, reference, window, start, PLACES
+                )
+    best = max(asked, key=lambda reference: (promised[reference], reference.id), default=None)
+    return best if best is not None and promised[best] > 0 else None
 
 
 def _limit(work: Work, manifest: Manifest, most: int) -> int:
@@ -107,13 +114,10 @@ def _limit(work: Work, manifest: Manifest, most: int) -> int:
 
 
 async def _growth(work: Work, manifest: Manifest, reference: Reference) -> int:
-    """About how much more an object takes against another reference."""
-    sample = await take_sample(work, manifest)
-    if sample is None:
-        return 0
-    (size,) = await against(work, reference, [sample], [float(manifest.size)])
+    """How much more an object takes against another reference."""
+    (size,) = await in_full(work, reference, [manifest])
     own = 0 if founded(manifest) else manifest.stored
-    return int(size) - own
+    return size - own
 
 
 def _is_done(manifest: Manifest, chosen: list[Reference], *, renewed: bool) -> bool:
