@@ -57,6 +57,10 @@ test-c: programs
 	{ cmake --preset asan && cmake --build --preset asan; } > build/asan.log 2>&1 || { cat build/asan.log; exit 1; }
 	ctest --preset asan
 
+.PHONY: test-moto
+test-moto: .venv/.tools clients-installed  ## Run the backend contract over moto, too; takes minutes.
+	@MOTO_CONTRACT=1 $(VENV)/python -m pytest tests/storage/test_s3.py $(ARGS)
+
 .PHONY: test-ui
 test-ui: ui
 	@if [[ -n "$(NPM)" ]]; then cd ui && npm run --silent test; fi

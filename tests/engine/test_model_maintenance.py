@@ -87,7 +87,7 @@ class _MaintainedFiles(_Maintained, FilesModel):
     pass
 
 
-@pytest.mark.parametrize(("model", "examples"), [(_Maintained, 40), (_MaintainedFiles, 8)])
+@pytest.mark.parametrize(("model", "examples"), [(_Maintained, 20), (_MaintainedFiles, 5)])
 def test_the_model(model: type[Model], examples: int) -> None:
     run_state_machine_as_test(
         model,

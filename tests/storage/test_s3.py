@@ -2,6 +2,7 @@
 """The S3 backend: the contract over moto and over SeaweedFS."""
 
 import itertools
+import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,8 @@ class S3Contract(BackendContract):
         await self.list_by_the_book(backend, names, prefix, delimiter, after, limit)
 
 
+# moto answers one request at a time, so this takes minutes; `make test-moto` runs it.
+@pytest.mark.skipif("MOTO_CONTRACT" not in os.environ, reason="takes minutes: `make test-moto`")
 class TestMoto(S3Contract):
     @pytest.fixture
     async def backend(self, moto: Store, locks: LockFile) -> AsyncIterator[Backend]:
