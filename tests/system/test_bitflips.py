@@ -192,11 +192,13 @@ def flip(path: Path, offset: int, bit: int, *, keep_times: bool) -> None:
 
 
 def kinds(server: Server) -> dict[str, list[Path]]:
-    """Stored files with content, by what they are; no hints: those come and go, and nothing believes them."""
+    """Stored files with content, by what they are; no hints and ledgers: those come and go by themselves."""
     found: dict[str, list[Path]] = {}
     root = server.data / "buckets" / "default"
     for path in sorted(root.rglob("*")):
-        if path.is_file() and path.stat().st_size and not HINT.fullmatch(path.name):
+        if root / "ledgers" in path.parents or HINT.fullmatch(path.name):
+            continue
+        if path.is_file() and path.stat().st_size:
             name = path.name
             kind = next(
                 (end for end in (*DOUBLE, "references.json", "upload.json") if name.endswith(end)),
