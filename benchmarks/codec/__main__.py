@@ -20,14 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.checkout import PROJECT, RECORDS, git
 from benchmarks.codec import programs, render
 from benchmarks.codec.corpus import Corpus, Pair, scratch_directory
-from benchmarks.codec.programs import PROJECT, Program
+from benchmarks.codec.programs import Program
 from benchmarks.codec.targets import judge
 from benchmarks.server.floors import speed
 from benchmarks.server.processes import machine
 
-RECORDS = PROJECT / "benchmarks" / "record"
 DEFINITIONS = Path(__file__).with_name("definitions.toml")
 
 
@@ -162,12 +162,6 @@ def floors(path: Path) -> dict[str, float]:
         "md5": speed(len(data), lambda: hashlib.md5(data)),
         "sha256": speed(len(data), lambda: hashlib.sha256(data)),
     }
-
-
-def git(*arguments: str) -> str:
-    """What git says of this checkout."""
-    done = subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def record(definitions: dict[str, Any], corpus: Path, scratch: Path | None) -> dict[str, Any]:

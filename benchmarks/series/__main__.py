@@ -15,11 +15,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from benchmarks.checkout import PROJECT, RECORDS, git
 from benchmarks.series.contestants import PEERS, ours
 from benchmarks.series.corpus import Corpus, Series, digest
 
-PROJECT = Path(__file__).resolve().parents[2]
-RECORDS = PROJECT / "benchmarks" / "record"
 DEFINITIONS = Path(__file__).with_name("definitions.toml")
 
 FIXED, _, BACKUP = PEERS
@@ -83,12 +82,6 @@ MB stored of every series, commit {record["commit"][:10]}; `benchmarks/METHOD.md
 
 {targets}
 """
-
-
-def git(*arguments: str) -> str:
-    """What git says of this checkout."""
-    done = subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def versions() -> dict[str, str]:

@@ -15,7 +15,6 @@ import re
 import shutil
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import tomllib
@@ -24,13 +23,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.checkout import RECORDS, git
 from benchmarks.server import floors, peer
 from benchmarks.server.artifact import Recipe, Release
 from benchmarks.server.load import Body, Connection, at_once
 from benchmarks.server.processes import PeakMemory, cpu_seconds, machine
 from tests.system.harness import Server
 
-RECORDS = Path(__file__).resolve().parents[1] / "record"
 DEFINITIONS = Path(__file__).with_name("definitions.toml")
 BUCKET = "bench"
 
@@ -147,12 +146,6 @@ def judge(ours: Subject, targets: dict[str, int]) -> dict[str, Any]:
     return {
         name: {"target": targets[name], "measured": value, "met": met} for name, (value, met) in found.items()
     }
-
-
-def git(*arguments: str) -> str:
-    """What git says of this checkout."""
-    done = subprocess.run(["git", *arguments], cwd=RECORDS.parent, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def record(definitions: dict[str, Any], home: Path, *, with_peer: bool) -> dict[str, Any]:
