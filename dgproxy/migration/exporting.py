@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from dgproxy.engine import commit, keys
+from dgproxy.engine import commit, inventory, keys
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import EngineError, ObjectNotFound
 from dgproxy.engine.get import Reading, open_object
@@ -18,11 +18,8 @@ from dgproxy.engine.manifest import Manifest
 from dgproxy.migration.moved import Moved, Outcome
 from dgproxy.migration.targets import Target, Unwritable
 from dgproxy.migration.working import side_by_side
-from dgproxy.storage.backend import Listed
 
 __all__ = ["Options", "export_objects"]
-
-_PAGE = 1000
 
 T = TypeVar("T")
 
@@ -65,16 +62,9 @@ class _Export:
 
     async def keys(self) -> AsyncIterator[str]:
         """Every key, in order."""
-        after, more = "", True
-        while more:
-            page = await self.engine.backend.list_records(
-                self.bucket, keys.manifest(self.options.prefix), after=after, limit=_PAGE
-            )
-            for item in page.items:
-                if isinstance(item, Listed):
-                    after = item.key
-                    yield keys.object_key(item.key)
-            more = page.more
+        prefix = keys.manifest(self.options.prefix)
+        async for item in inventory.listed(self.engine.backend, self.bucket, prefix):
+            yield keys.object_key(item.key)
 
     async def work(self, key: str) -> None:
         """Export one object, if it still is there."""
