@@ -64,8 +64,8 @@ async def _rewrite_one(
         )
         if not leaving:
             await settle(work.engine, work.bucket, manifest)
+        more = await _growth(work, manifest, best) if leaving else 0
         for reference_id in leaving:
-            more = await _growth(work, manifest, best)
             growth[reference_id] = growth.get(reference_id, 0) + more
         return None
     work.outcome.rewritten += done is not None
