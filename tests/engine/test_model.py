@@ -249,8 +249,8 @@ class FilesModel(Model):
     files = True
 
 
-@pytest.mark.parametrize(("model", "examples"), [(Model, 30), (FilesModel, 10)])
-def test_the_model(model: type[Model], examples: int) -> None:
+def check(model: type[Model], examples: int) -> None:
+    """Run a model on so many random sequences of steps."""
     run_state_machine_as_test(
         model,
         settings=settings(
@@ -260,3 +260,8 @@ def test_the_model(model: type[Model], examples: int) -> None:
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         ),
     )
+
+
+@pytest.mark.parametrize(("model", "examples"), [(Model, 30), (FilesModel, 10)])
+def test_the_model(model: type[Model], examples: int) -> None:
+    check(model, examples)

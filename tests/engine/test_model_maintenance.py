@@ -4,9 +4,8 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule
 
 from dgproxy.engine import gc, gc_uploads, verify
 from dgproxy.engine.manifest import Manifest
@@ -15,7 +14,7 @@ from dgproxy.engine.optimizer.work import Outcome
 from dgproxy.engine.pace import Pace
 from dgproxy.engine.rest import Rest
 from tests.engine.material import version
-from tests.engine.test_model import FilesModel, Model
+from tests.engine.test_model import FilesModel, Model, check
 from tests.engine.world import World
 
 SERIES = [f"d/{number}.zip" for number in range(6)]
@@ -89,12 +88,4 @@ class _MaintainedFiles(_Maintained, FilesModel):
 
 @pytest.mark.parametrize(("model", "examples"), [(_Maintained, 20), (_MaintainedFiles, 5)])
 def test_the_model(model: type[Model], examples: int) -> None:
-    run_state_machine_as_test(
-        model,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-        ),
-    )
+    check(model, examples)

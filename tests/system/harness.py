@@ -126,9 +126,13 @@ class Server:
                 raise AssertionError(f"server silent for {PATIENCE} s:\n{self.tail()}")
             time.sleep(0.02)
 
+    def connection(self) -> http.client.HTTPConnection:
+        """A new connection, not made yet."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+
     def answers(self) -> bool:
         """Whether GET / gets any HTTP answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = self.connection()
         try:
             connection.request("GET", "/")
             connection.getresponse().read()

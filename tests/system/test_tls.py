@@ -62,17 +62,8 @@ class SecureServer(Server):
             assert shown is not None
             return str(shown["serialNumber"])
 
-    def answers(self) -> bool:
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=self.trusting())
-        try:
-            connection.request("GET", "/")
-            connection.getresponse().read()
-        except (OSError, http.client.HTTPException):
-            return False
-        else:
-            return True
-        finally:
-            connection.close()
+    def connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=self.trusting())
 
 
 @pytest.fixture(scope="module")
