@@ -15,9 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from benchmarks.checkout import PROJECT
 from tests.system.harness import free_ports
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 def install(package: str) -> Path:
