@@ -39,9 +39,13 @@ run: .venv/.package  ## Run the server in the foreground; ARGS="-l 127.0.0.1:910
 	@make ui || echo "The browser UI could not be built; the reason stands above. S3 works without it."
 	exec $(VENV)/deltaglider_proxy $(ARGS)
 
+# Half of the time the tests wait for processes that they started, so two run at once; a file's tests stay together
+# with the servers they share.
+AT_ONCE ?= 2
+
 .PHONY: test
 test: lint test-c test-ui .venv/.tools clients-installed  ## Run every check and every test; ARGS="tests/s3 -x" for pytest.
-	@$(VENV)/python -m pytest $(ARGS)
+	@$(VENV)/python -m pytest --numprocesses $(AT_ONCE) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: clients
 clients: .venv/.tools programs clients-installed  ## Run every client against the server; writes their table in docs/S3_COMPATIBILITY.md.
