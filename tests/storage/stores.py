@@ -7,13 +7,14 @@ they fail). Ports are free ones of the loopback interface.
 
 import json
 import os
+import random
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -40,16 +41,24 @@ def program(name: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
+    """Free ports from below those that the kernel takes for outgoing connections (32768 on Linux).
+
+    So nobody has one in the moment between a store's death and its next start.
+    """
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        found: list[int] = []
+        while len(found) < count:
+            with suppress(OSError):
+                each = stack.enter_context(socket.socket())
+                each.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+                found.append(each.getsockname()[1])
+        return found
 
 
 @contextmanager
-def _running(command: list[str], url: str, log: Path) -> Iterator[None]:
-    with log.open("wb") as output:
+def running(command: list[str], url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A store's process for the block, from the moment it answers."""
+    with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=log.parent)
     try:
         until = time.monotonic() + 60
@@ -57,7 +66,7 @@ def _running(command: list[str], url: str, log: Path) -> Iterator[None]:
             if process.poll() is not None or time.monotonic() > until:
                 pytest.fail(f"{command[0]} does not serve {url}:\n{log.read_text(errors='replace')[-3000:]}")
             time.sleep(0.1)
-        yield
+        yield process
     finally:
         process.kill()
         process.wait()
@@ -79,13 +88,21 @@ def moto(directory: Path) -> Iterator[Store]:
     [port] = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     command = [program("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
-    with _running(command, f"{url}/moto-api/", directory / "moto.log"):
+    with running(command, f"{url}/moto-api/", directory / "moto.log"):
         yield Store(url, "eu-west-1", True, ACCESS, SECRET)
 
 
 @contextmanager
 def seaweedfs(directory: Path) -> Iterator[Store]:
     """A SeaweedFS for the block: master, volume server, filer and S3 gateway in one process."""
+    command, store = seaweedfs_in(directory)
+    assert store.endpoint is not None
+    with running(command, store.endpoint, directory / "weed.log"):
+        yield store
+
+
+def seaweedfs_in(directory: Path) -> tuple[list[str], Store]:
+    """The command that runs a SeaweedFS in a directory, each time on the same ports; and the store it is."""
     weed = program("weed")
     names = ["master", "volume", "filer", "s3"]
     ports = free_ports(2 * len(names))
@@ -119,6 +136,4 @@ def seaweedfs(directory: Path) -> Iterator[Store]:
         "server",
         *(f"-{name}={value}" for name, value in options.items()),
     ]
-    url = f"http://127.0.0.1:{options['s3.port']}"
-    with _running(command, url, directory / "weed.log"):
-        yield Store(url, "us-east-1", True, ACCESS, SECRET)
+    return command, Store(f"http://127.0.0.1:{options['s3.port']}", "us-east-1", True, ACCESS, SECRET)
