@@ -53,7 +53,9 @@ _FAST: Final = 3
 _THOROUGH: Final = ((0.2, 16), (0.5, 12), (1.0, 4))
 #: Below this a part is not worth a frame of its own, nor a sample.
 _SMALL: Final = 1 << 10
-#: Residual windows of less than this share of the plain one are taken; what a sample errs by stays below.
+#: Windows of less than this are packed in both forms, and the smaller one is kept: nothing to guess.
+_TRIED: Final = 16 << 10
+#: Longer residual ones of less than this share of the plain one are taken; what a sample errs by stays below.
 _WORTH: Final = 0.97
 #: Set in the indicator of a residual window (RFC 3284, 4.2 leaves the bit free; xdelta3 refuses it).
 _RESIDUAL: Final = 8
@@ -102,6 +104,8 @@ def encode(
     effort = _FAST if level == "fast" else _effort(len(window), memoryview(target).nbytes)
     if form is Form.DEFAULT or index is None:
         return pack(window, effort)
+    if len(window) < _TRIED:
+        return min(pack(window, effort), pack(_residual(index.source, window), effort), key=len)
     return pack(_smaller(index.source, window), effort)
 
 
@@ -177,9 +181,15 @@ def _smaller(source: Buffer, window: bytes) -> bytes | bytearray:
     begin, end = len(parts.head), len(parts.head) + len(parts.data)
     if end - begin < _SMALL:
         return window
-    residual = to_residual(source, window)
+    residual = _residual(source, window)
     literals, differences = memoryview(window)[begin:end], memoryview(residual)[begin:end]
     if literals == differences or frames.share(differences) > _WORTH * frames.share(literals):
         return window
+    return residual
+
+
+def _residual(source: Buffer, window: bytes) -> bytearray:
+    """`window` with differences, and the bit that says so."""
+    residual = to_residual(source, window)
     residual[0] |= _RESIDUAL
     return residual

@@ -126,6 +126,30 @@ def test_residual_windows_are_smaller_where_numbers_change_a_little() -> None:
     assert forms.plain(source, stored[Form.RESIDUAL], Form.RESIDUAL) == forms.unpack(stored[Form.DEFAULT])
 
 
+@pytest.mark.parametrize("every", [16, 64, 256])
+def test_a_small_window_is_tried_in_both_forms(every: int) -> None:
+    source, target = numbers()
+    few = bytearray(source)
+    for at in range(0, len(few), every * 4):
+        few[at : at + 4] = target[at : at + 4]
+    index = SourceIndex.build(source, seed=1)
+    default, residual = (forms.encode(index, few, form) for form in (Form.DEFAULT, Form.RESIDUAL))
+    index.close()
+    assert len(residual) < len(default)
+    assert forms.decode(source, residual, len(few), Form.RESIDUAL) == few
+
+
+@given(versions())
+@settings(max_examples=60, deadline=None)
+def test_a_small_window_is_never_larger_in_residual_form(pair: tuple[bytes, bytes]) -> None:
+    source, target = pair
+    index = SourceIndex.build(source, seed=1)
+    default, residual = (forms.encode(index, target, form) for form in (Form.DEFAULT, Form.RESIDUAL))
+    index.close()
+    if len(forms.unpack(default)) < 16 << 10:
+        assert len(residual) <= len(default)
+
+
 def test_windows_that_would_not_get_smaller_stay_plain() -> None:
     rng = random.Random(1)
     source = b" ".join(b"%x" % rng.getrandbits(40) for _ in range(50_000))
