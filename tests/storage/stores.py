@@ -119,6 +119,8 @@ def seaweedfs_in(directory: Path) -> tuple[list[str], Store]:
         options |= {f"{name}.port": port, f"{name}.port.grpc": grpc}
     options |= {
         "master.telemetry": "false",
+        # the one that was master before counts as alive for so long when it starts again
+        "master.electionTimeout": "1s",
         "master.volumeSizeLimitMB": 64,
         "volume.max": 5000,
         "s3.config": config,
