@@ -75,6 +75,36 @@ static void check_right(const struct pair *pair, const struct match_list *list) 
     }
 }
 
+/* In any ranges, one after the other. */
+static void test_index_blocks(const struct kernels *kernels) {
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        struct pair pair = make_pair(seed, (size_t)1 << (4 + seed % 12), 4 + seed % 4);
+        struct source_view view;
+        CHECK(vcd_source_view_open(&view, pair.index, pair.index_size, pair.source, pair.source_size) ==
+              VCD_OK);
+        size_t size = (size_t)view.bucket_count * BUCKET_SLOTS * sizeof *view.slots;
+        uint64_t blocks = pair.source_size < FINGERPRINT_SIZE
+                              ? 0
+                              : ((pair.source_size - FINGERPRINT_SIZE) >> view.stride_log2) + 1;
+        uint32_t *expected = calloc(size + 1, 1);
+        uint32_t *slots = calloc(size + 1, 1);
+        CHECK(expected != NULL && slots != NULL);
+        portable()->index_blocks(&view, expected, 0, blocks);
+        CHECK(memcmp(expected, view.slots, size) == 0);
+        uint64_t state = seed;
+        for (uint64_t first = 0; first < blocks;) {
+            uint64_t last = first + random_below(&state, 100);
+            last = last < blocks ? last : blocks;
+            kernels->index_blocks(&view, slots, first, last);
+            first = last;
+        }
+        CHECK(memcmp(expected, slots, size) == 0);
+        free(expected);
+        free(slots);
+        free_pair(&pair);
+    }
+}
+
 static void test_find_matches(const struct kernels *kernels) {
     for (uint64_t seed = 0; seed < 1000; seed++) {
         struct pair pair = make_pair(seed, (size_t)1 << (4 + seed % 12), 4 + seed % 4);
@@ -114,6 +144,7 @@ int main(void) {
     for (unsigned rank = 0; vcd_kernels_at(rank) != NULL; rank++) {
         printf("%s\n", vcd_kernels_at(rank)->name);
         test_adler32(vcd_kernels_at(rank));
+        test_index_blocks(vcd_kernels_at(rank));
         test_find_matches(vcd_kernels_at(rank));
     }
     return 0;

@@ -23,10 +23,10 @@
  * only a hint where to compare. The layout is the machine's own byte order, noted in the header: it is a
  * cache, not an interchange format.
  */
-#include "index.h"
+#include "kernels.h"
 
 #define INDEX_MAGIC "VCDINDEX"
-enum { INDEX_VERSION = 1, INDEX_BYTE_ORDER = 0x01020304, STRIDE_LOG2_MIN = 4, STRIDE_LOG2_MAX = 24 };
+enum { INDEX_VERSION = 2, INDEX_BYTE_ORDER = 0x01020304, STRIDE_LOG2_MIN = 4, STRIDE_LOG2_MAX = 24 };
 
 struct index_header {
     char magic[8];
@@ -69,12 +69,12 @@ unsigned vcd_index_stride(uint64_t source_size, unsigned stride_log2, size_t mem
     return 0;
 }
 
-/* Two odd, unrelated keys from a seed (the finaliser of SplitMix64: Steele, Lea, Flood, OOPSLA 2014). */
-static uint64_t derive_key(uint64_t seed, uint64_t number) {
+/* Unrelated keys from a seed (the finaliser of SplitMix64: Steele, Lea, Flood, OOPSLA 2014). */
+static uint32_t derive_key(uint64_t seed, uint64_t number) {
     uint64_t z = seed + number * UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (z ^ (z >> 31)) | 1;
+    return (uint32_t)((z ^ (z >> 31)) >> 32);
 }
 
 static unsigned bits_of(uint64_t value) {
@@ -104,8 +104,10 @@ vcd_error vcd_source_view_open(struct source_view *view, const void *memory, siz
     view->bucket_count = (uint32_t)bucket_count(blocks);
     view->block_mask = ((uint32_t)1 << bits_of(blocks)) - 1;
     view->stride_log2 = header->stride_log2;
-    view->key[0] = derive_key(header->seed, 1);
-    view->key[1] = derive_key(header->seed, 2);
+    view->place_mask = ~(uint64_t)view->block_mask;
+    for (unsigned i = 0; i < 4; i++) {
+        view->key[i] = derive_key(header->seed, 1 + i);
+    }
     return VCD_OK;
 }
 
@@ -138,54 +140,6 @@ vcd_error vcd_index_init(void *memory, size_t size, uint64_t source_size, unsign
     return VCD_OK;
 }
 
-static void insert(const struct source_view *view, uint32_t *slots, struct place place, uint64_t block) {
-    uint32_t *bucket = slots + (size_t)place.bucket * BUCKET_SLOTS;
-    unsigned full = 0;
-    unsigned known = 0;
-    /* Without branches: how full a bucket is cannot be predicted. */
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-        full += bucket[i] != 0;
-        known |= (bucket[i] & ~view->block_mask) == place.tag && bucket[i] != 0;
-    }
-    if (full < BUCKET_SLOTS && !known) {
-        bucket[full] = place.tag | (uint32_t)(block + 1);
-    }
-}
-
-enum { AHEAD = 32 };
-
-/* Blocks on their way into the index: their buckets have been asked for. */
-struct batch {
-    struct place places[AHEAD];
-    uint64_t blocks[AHEAD];
-    unsigned count;
-};
-
-/* Work out the places of up to AHEAD blocks from `block` on; `fetch` blocks after each are asked for, too. */
-static void prepare(const struct source_view *view, const uint32_t *slots, uint64_t block, unsigned count,
-                    unsigned fetch, struct batch *batch) {
-    batch->count = 0;
-    for (unsigned i = 0; i < count; i++) {
-        const uint8_t *data = view->source + ((block + i) << view->stride_log2);
-        VCD_PREFETCH(data + ((size_t)fetch << view->stride_log2));
-        uint64_t low = load_u64(data);
-        uint64_t high = load_u64(data + 8);
-        if (VCD_UNLIKELY(is_constant(low, high))) {
-            continue;
-        }
-        struct place place = find_place(view, low, high);
-        VCD_PREFETCH(slots + (size_t)place.bucket * BUCKET_SLOTS);
-        batch->places[batch->count] = place;
-        batch->blocks[batch->count++] = block + i;
-    }
-}
-
-static void insert_batch(const struct source_view *view, uint32_t *slots, const struct batch *batch) {
-    for (unsigned i = 0; i < batch->count; i++) {
-        insert(view, slots, batch->places[i], batch->blocks[i]);
-    }
-}
-
 vcd_error vcd_index_add(void *memory, size_t size, const uint8_t *source, uint64_t source_size,
                         uint64_t begin, uint64_t end) {
     VCD_CHECK(begin <= end && end <= source_size, VCD_E_ARGUMENT);
@@ -195,22 +149,9 @@ vcd_error vcd_index_add(void *memory, size_t size, const uint8_t *source, uint64
     uint32_t *slots = (uint32_t *)((struct index_header *)memory + 1);
     uint64_t blocks = block_count(source_size, view.stride_log2);
     uint64_t stride = (uint64_t)1 << view.stride_log2;
-    uint64_t block = (begin + stride - 1) >> view.stride_log2;
+    uint64_t first = (begin + stride - 1) >> view.stride_log2;
     uint64_t last = (end + stride - 1) >> view.stride_log2;
-    last = last < blocks ? last : blocks;
-    /* One batch is worked out while the memory that the one before asked for arrives. */
-    struct batch batches[2];
-    batches[0].count = batches[1].count = 0;
-    for (unsigned turn = 0; block < last; turn ^= 1) {
-        unsigned count = last - block < AHEAD ? (unsigned)(last - block) : AHEAD;
-        unsigned fetch = last - block > 3 * AHEAD ? 2 * AHEAD : 0;
-        prepare(&view, slots, block, count, fetch, &batches[turn]);
-        insert_batch(&view, slots, &batches[turn ^ 1]);
-        batches[turn ^ 1].count = 0;
-        block += count;
-    }
-    insert_batch(&view, slots, &batches[0]);
-    insert_batch(&view, slots, &batches[1]);
+    vcd_kernels()->index_blocks(&view, slots, first, last < blocks ? last : blocks);
     return VCD_OK;
 }
 
@@ -219,11 +160,11 @@ static bool occurs(const struct source_view *view, const uint8_t *sample, size_t
     for (size_t i = 0; i < places; i++) {
         uint64_t low = load_u64(sample + i);
         uint64_t high = load_u64(sample + i + 8);
-        struct place place = find_place(view, low, high);
-        const uint32_t *bucket = view->slots + (size_t)place.bucket * BUCKET_SLOTS;
+        uint64_t place = find_place(view, low, high);
+        const uint32_t *bucket = view->slots + place_bucket(place);
         for (unsigned j = 0; j < BUCKET_SLOTS; j++) {
             uint64_t offset = 0;
-            if (slot_offset(view, bucket[j], place.tag, &offset) &&
+            if (slot_offset(view, bucket[j], place_tag(place), &offset) &&
                 memcmp(view->source + offset, sample + i, FINGERPRINT_SIZE) == 0) {
                 return true;
             }

@@ -21,38 +21,31 @@ struct source_view {
     uint32_t bucket_count; /* 0: there is nothing to find */
     uint32_t block_mask;
     unsigned stride_log2;
-    uint64_t key[2];
+    uint64_t place_mask; /* of a place what counts: the bucket, and the tag without block_mask */
+    uint32_t key[4];
 };
 
-/* Where to look for a block: its bucket, and the tag its slot must carry in the bits outside block_mask. */
-struct place {
-    uint32_t bucket;
-    uint32_t tag;
-};
-
-/* High and low half of the 128-bit product, folded: every input bit reaches every output bit. */
-VCD_INLINE uint64_t multiply_fold(uint64_t a, uint64_t b) {
-#if defined(__SIZEOF_INT128__)
-    __extension__ typedef unsigned __int128 u128;
-    u128 product = (u128)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-#else
-    uint64_t a_low = (uint32_t)a;
-    uint64_t a_high = a >> 32;
-    uint64_t b_low = (uint32_t)b;
-    uint64_t b_high = b >> 32;
-    uint64_t cross = a_high * b_low + (a_low * b_low >> 32);
-    uint64_t middle = a_low * b_high + (uint32_t)cross;
-    return (a * b) ^ (a_high * b_high + (cross >> 32) + (middle >> 32));
-#endif
+/*
+ * A place, where to look for a block: in the upper half its bucket, in the lower one the tag that its slot must
+ * carry in the bits outside block_mask.
+ */
+VCD_INLINE size_t place_bucket(uint64_t place) {
+    return (size_t)(place >> 32) * BUCKET_SLOTS;
 }
 
-/* The place of the 16 bytes whose little-endian halves are `low` and `high`. */
-VCD_INLINE struct place find_place(const struct source_view *view, uint64_t low, uint64_t high) {
-    uint32_t fingerprint = (uint32_t)(multiply_fold(low ^ view->key[0], high ^ view->key[1]) >> 32);
-    uint64_t scaled = (uint64_t)fingerprint * view->bucket_count;
-    struct place place = {(uint32_t)(scaled >> 32), (uint32_t)scaled & ~view->block_mask};
-    return place;
+VCD_INLINE uint32_t place_tag(uint64_t place) {
+    return (uint32_t)place;
+}
+
+/*
+ * The place of the 16 bytes whose little-endian halves are `low` and `high`. Their four words are hashed as in
+ * NH (RFC 4418, 5.2.2): the key is added and the products of pairs are summed up, which vectors do as well.
+ */
+VCD_INLINE uint64_t find_place(const struct source_view *view, uint64_t low, uint64_t high) {
+    uint64_t sum = (uint64_t)((uint32_t)low + view->key[0]) * ((uint32_t)(low >> 32) + view->key[1]) +
+                   (uint64_t)((uint32_t)high + view->key[2]) * ((uint32_t)(high >> 32) + view->key[3]);
+    uint32_t fingerprint = (uint32_t)(sum ^ sum >> 32);
+    return (uint64_t)fingerprint * view->bucket_count & view->place_mask;
 }
 
 /* Sixteen times the same byte. Such blocks are not in the index: a RUN writes them. */

@@ -20,6 +20,9 @@ struct kernels {
     /* Adler-32 (RFC 1950, 8.2) of what `sum` is of, and then of these bytes; ADLER32_NONE is that of none. */
     uint32_t (*adler32)(uint32_t sum, const uint8_t *data, size_t size);
 
+    /* Put the blocks from `first` to before `last` into the slots, after those that are there. */
+    void (*index_blocks)(const struct source_view *view, uint32_t *slots, uint64_t first, uint64_t last);
+
     /* Replaces what is in `list`. `position`: where in the source to look first. VCD_E_MEMORY or VCD_OK. */
     vcd_error (*find_matches)(const struct source_view *view, const uint8_t *target, size_t size,
                               uint64_t position, struct match_list *list);

@@ -7,9 +7,11 @@
 #include "wide.h"
 
 #include "adler32_impl.h"
+#include "index_impl.h"
 #include "match_impl.h"
 
 #include "fill_impl.h"
 #include "nearby_impl.h"
 
-const struct kernels vcd_kernels_portable = {"portable", adler32, find_matches, fill_gaps, fill_nearby};
+const struct kernels vcd_kernels_portable = {"portable",   adler32,   index_blocks,
+                                             find_matches, fill_gaps, fill_nearby};

@@ -182,16 +182,17 @@ static vcd_error accept_hit(struct search *search, size_t at, uint64_t from) {
 static vcd_error probe(struct search *search, size_t at, size_t count) {
     const struct source_view *view = search->view;
     const uint8_t *target = search->target;
-    struct place places[BATCH];
+    uint64_t places[BATCH];
+    find_places(view, target + at, count, places);
     for (size_t i = 0; i < count; i++) {
-        places[i] = find_place(view, load_u64(target + at + i), load_u64(target + at + i + 8));
-        VCD_PREFETCH(view->slots + (size_t)places[i].bucket * BUCKET_SLOTS);
+        VCD_PREFETCH(view->slots + place_bucket(places[i]));
     }
     for (size_t i = 0; i < count; i++) {
-        const uint32_t *bucket = view->slots + (size_t)places[i].bucket * BUCKET_SLOTS;
-        for (unsigned j = 0; j < BUCKET_SLOTS; j++) {
+        const uint32_t *bucket = view->slots + place_bucket(places[i]);
+        unsigned fits = slots_equal(bucket, ~view->block_mask, place_tag(places[i]));
+        for (; VCD_UNLIKELY(fits != 0); fits &= fits - 1) {
             uint64_t from = 0;
-            if (VCD_UNLIKELY(slot_offset(view, bucket[j], places[i].tag, &from)) &&
+            if (slot_offset(view, bucket[__builtin_ctz(fits)], place_tag(places[i]), &from) &&
                 memcmp(view->source + from, target + at + i, FINGERPRINT_SIZE) == 0) {
                 size_t before = search->literal;
                 VCD_TRY(accept_hit(search, at + i, from));
