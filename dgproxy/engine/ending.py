@@ -23,7 +23,7 @@ from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import Contended, UploadNotFound
 from dgproxy.engine.manifest import Manifest
 from dgproxy.engine.parts import PartRecord, discard_parts, part_keys, readable_parts
-from dgproxy.engine.uploads import Upload, find, result_of, upload_lock
+from dgproxy.engine.uploads import Upload, find, parse_upload, result_of, upload_lock
 from dgproxy.storage.backend import RecordNotFound, StorageError, VersionConflict
 
 #: Milliseconds after which a claim counts as left behind: longer than a Complete takes with its retries.
@@ -74,7 +74,7 @@ async def _claim(engine: Engine, bucket: str, upload_id: str) -> str | None:
             stored = await engine.backend.read_record(bucket, keys.upload(upload_id))
         except RecordNotFound:
             return None
-        upload = record.decode(stored.data, Upload, f"{bucket}/{keys.upload(upload_id)}")
+        upload = parse_upload(stored, bucket, upload_id)
         now = engine.now()
         if now - upload.ending > _LEASE:
             claimed = msgspec.structs.replace(upload, ending=now, ending_by=engine.new_id())
@@ -105,7 +105,7 @@ async def _release(engine: Engine, bucket: str, upload_id: str, claim: str) -> N
         stored = await engine.backend.read_record(bucket, place)
         if stored.version != claim:
             return
-        upload = record.decode(stored.data, Upload, f"{bucket}/{place}")
+        upload = parse_upload(stored, bucket, upload_id)
         going_on = msgspec.structs.replace(upload, ending=0, ending_by="")
         await engine.backend.write_record(bucket, place, record.encode(going_on), expect=claim)
     except (RecordNotFound, VersionConflict):

@@ -10,14 +10,14 @@ that is merely old is its client's: it goes only when the operator says after ho
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dgproxy.engine import ids, inventory, keys, names, record
+from dgproxy.engine import ids, inventory, keys, names
 from dgproxy.engine.context import Engine
 from dgproxy.engine.ending import abort
 from dgproxy.engine.errors import EngineError, ObjectDamaged, UploadNotFound
 from dgproxy.engine.gc import Finding, Options, Outcome, Report, is_old
 from dgproxy.engine.pace import Pace
-from dgproxy.engine.parts import PartRecord
-from dgproxy.engine.uploads import Upload, result_of, upload_lock
+from dgproxy.engine.parts import parse_part
+from dgproxy.engine.uploads import Upload, parse_upload, result_of, upload_lock
 from dgproxy.storage.backend import RecordNotFound
 
 #: Seconds after which an unfinished upload is worth a line although it stays: a week.
@@ -75,7 +75,7 @@ async def _state(engine: Engine, bucket: str, upload_id: str, options: Options, 
     days = f"{age / 86400:.1f} days"
     try:
         stored = await engine.backend.read_record(bucket, keys.upload(upload_id))
-        upload = record.decode(stored.data, Upload, upload_id)
+        upload = parse_upload(stored, bucket, upload_id)
     except RecordNotFound:
         space, size = await _parts(engine, bucket, upload_id, pace)
         return _State(None, space, size, "parts of an upload that has ended")
@@ -102,7 +102,7 @@ async def _parts(engine: Engine, bucket: str, upload_id: str, pace: Pace) -> tup
     space, size = "", 0
     async for place, stored in inventory.records(engine.backend, bucket, keys.parts(upload_id), pace):
         with suppress(ObjectDamaged):
-            extent = record.decode(stored.data, PartRecord, place).extent
+            extent = parse_part(stored, bucket, place).extent
             space, size = names.read_name(extent.blob).space, size + extent.stored
     return space, size
 

@@ -9,7 +9,7 @@ that there is one is marked instead, with the deltaspace its object is in.
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from dgproxy.engine import fingerprints, inventory, keys, names, record
+from dgproxy.engine import fingerprints, inventory, keys, names
 from dgproxy.engine.commit import parse
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectDamaged
@@ -17,8 +17,8 @@ from dgproxy.engine.fingerprints import Fingerprints
 from dgproxy.engine.hints import content_digest
 from dgproxy.engine.manifest import Extent, Manifest
 from dgproxy.engine.pace import Pace
-from dgproxy.engine.parts import PartRecord
-from dgproxy.engine.uploads import Upload
+from dgproxy.engine.parts import parse_part
+from dgproxy.engine.uploads import parse_upload
 from dgproxy.storage.backend import RecordNotFound
 
 
@@ -118,12 +118,12 @@ async def _mark_upload(engine: Engine, bucket: str, upload_id: str, marks: Marks
     except RecordNotFound:
         return  # it has ended: what its parts were became its object's, or nobody's
     try:
-        space = keys.space_of(record.decode(stored.data, Upload, upload_id).key)
+        space = keys.space_of(parse_upload(stored, bucket, upload_id).key)
     except ObjectDamaged:
         space = None
     async for place, part in inventory.records(engine.backend, bucket, keys.parts(upload_id), pace):
         try:
-            _mark_extent(record.decode(part.data, PartRecord, place).extent, marks)
+            _mark_extent(parse_part(part, bucket, place).extent, marks)
         except ObjectDamaged:
             marks.unreadable(space)
 

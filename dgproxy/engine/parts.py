@@ -38,6 +38,19 @@ class PartRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     created: int
     extent: Extent
     checksums: dict[str, str] = {}
+    #: The upload it is a part of; "" in what older versions wrote.
+    upload: str = ""
+
+
+def parse_part(stored: Record, bucket: str, place: str) -> PartRecord:
+    """A part from the record at `place`. Raises ObjectDamaged, also when it is another one's."""
+    part = record.decode(stored.data, PartRecord, f"{bucket}/{place}")
+    upload_id = part.upload or place.split("/")[1]
+    if keys.part(upload_id, part.number) != place:
+        raise ObjectDamaged(
+            f"{bucket}/{place}: the record belongs to part {part.number} of upload {upload_id}"
+        )
+    return part
 
 
 async def put_part(
@@ -59,6 +72,7 @@ async def put_part(
             created=engine.now(),
             extent=taken.extent,
             checksums=taken.checksums,
+            upload=upload_id,
         )
         async with engine.backend.lock(bucket, upload_lock(upload_id), shared=True):
             upload = await find(engine, bucket, key, upload_id)
@@ -97,7 +111,7 @@ async def _write_part(engine: Engine, bucket: str, upload: Upload, part: PartRec
         else:
             if await result_of(engine, bucket, upload.key, upload.id) is not None:
                 raise UploadNotFound(f"upload {upload.id} of {bucket}/{upload.key} was completed")
-            old, version = _readable(stored, f"{bucket}/{place}"), stored.version
+            old, version = _readable(stored, bucket, place), stored.version
         try:
             await engine.backend.write_record(bucket, place, record.encode(part), expect=version)
         except VersionConflict:
@@ -111,7 +125,7 @@ async def _may_be_stored(engine: Engine, bucket: str, upload: Upload, part: Part
     place = keys.part(upload.id, part.number)
     try:
         stored = await engine.backend.read_record(bucket, place)
-        return record.decode(stored.data, PartRecord, place).extent.blob == part.extent.blob
+        return parse_part(stored, bucket, place).extent.blob == part.extent.blob
     except (RecordNotFound, BucketNotFound):
         return False
     except BaseException:  # noqa: BLE001 - the error of the write is the one that is raised
@@ -126,20 +140,20 @@ async def part_keys(engine: Engine, bucket: str, upload_id: str) -> list[str]:
 async def parts_of(engine: Engine, bucket: str, upload_id: str) -> list[PartRecord]:
     """The upload's parts by number. Raises ObjectDamaged and the storage layer's errors."""
     found = await inventory.read_present(engine.backend, bucket, await part_keys(engine, bucket, upload_id))
-    return [record.decode(stored.data, PartRecord, f"{bucket}/{place}") for place, stored in found]
+    return [parse_part(stored, bucket, place) for place, stored in found]
 
 
 async def readable_parts(engine: Engine, bucket: str, places: Sequence[str]) -> list[PartRecord]:
     """The parts at these keys that are there and can be read, for an upload that is about to go."""
     found = await inventory.read_present(engine.backend, bucket, places)
-    parts = [_readable(stored, f"{bucket}/{place}") for place, stored in found]
+    parts = [_readable(stored, bucket, place) for place, stored in found]
     return [part for part in parts if part is not None]
 
 
-def _readable(stored: Record, what: str) -> PartRecord | None:
+def _readable(stored: Record, bucket: str, place: str) -> PartRecord | None:
     """A part that is about to go; a damaged record must not keep it from being sent again or aborted."""
     try:
-        return record.decode(stored.data, PartRecord, what)
+        return parse_part(stored, bucket, place)
     except ObjectDamaged as error:
         _log.error("damaged part record removed; its blob stays", error=str(error))
         return None

@@ -10,10 +10,10 @@ import msgspec
 from dgproxy.engine import inventory, keys, record
 from dgproxy.engine.commit import read
 from dgproxy.engine.context import Engine
-from dgproxy.engine.errors import ObjectNotFound, UploadNotFound
+from dgproxy.engine.errors import ObjectDamaged, ObjectNotFound, UploadNotFound
 from dgproxy.engine.ids import is_id
 from dgproxy.engine.manifest import Attributes, Manifest
-from dgproxy.storage.backend import ABSENT, RecordNotFound
+from dgproxy.storage.backend import ABSENT, Record, RecordNotFound
 
 
 class Upload(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -34,6 +34,15 @@ class Upload(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 def upload_lock(upload_id: str) -> str:
     """The name of the lock between parts (shared), Complete and Abort (exclusive)."""
     return f"upload {upload_id}"
+
+
+def parse_upload(stored: Record, bucket: str, upload_id: str) -> Upload:
+    """An upload from its record. Raises ObjectDamaged, also when it is another one's."""
+    what = f"{bucket}/{keys.upload(upload_id)}"
+    upload = record.decode(stored.data, Upload, what)
+    if upload.id != upload_id:
+        raise ObjectDamaged(f"{what}: the record belongs to the upload {upload.id}")
+    return upload
 
 
 async def begin(
@@ -59,15 +68,14 @@ async def begin(
 
 async def find(engine: Engine, bucket: str, key: str, upload_id: str) -> Upload:
     """The upload of that id for that key. Raises UploadNotFound, BucketNotFound, ObjectDamaged."""
-    place = keys.upload(upload_id)
     if not is_id(upload_id):
         await engine.backend.head_bucket(bucket)
         raise UploadNotFound(f"{upload_id!r} is not an upload of {bucket}/{key}")
     try:
-        stored = await engine.backend.read_record(bucket, place)
+        stored = await engine.backend.read_record(bucket, keys.upload(upload_id))
     except RecordNotFound as error:
         raise UploadNotFound(f"upload {upload_id} of {bucket}/{key} does not exist (any more)") from error
-    upload = record.decode(stored.data, Upload, f"{bucket}/{place}")
+    upload = parse_upload(stored, bucket, upload_id)
     if upload.key != key:
         raise UploadNotFound(f"upload {upload_id} is not one of {bucket}/{key}")
     return upload
@@ -81,7 +89,7 @@ async def uploads_of(engine: Engine, bucket: str) -> list[Upload]:
         if item.key.endswith("/upload.json")
     ]
     found = await inventory.read_present(engine.backend, bucket, places)
-    uploads = [record.decode(stored.data, Upload, f"{bucket}/{place}") for place, stored in found]
+    uploads = [parse_upload(stored, bucket, place.split("/")[1]) for place, stored in found]
     return sorted(uploads, key=lambda upload: (upload.key.encode(), upload.id))
 
 

@@ -16,8 +16,8 @@ from dgproxy.engine.commit import parse
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.manifest import FORMAT, Manifest
-from dgproxy.engine.parts import PartRecord
-from dgproxy.engine.uploads import Upload
+from dgproxy.engine.parts import PartRecord, parse_part
+from dgproxy.engine.uploads import parse_upload
 from dgproxy.storage.backend import Damaged, Record, RecordNotFound
 
 
@@ -50,7 +50,7 @@ async def uploads(engine: Engine, bucket: str, prefix: str) -> AsyncIterator[Sub
 
     def subject(place: str, upload_id: str, key: str) -> Subject:
         def read(data: bytes) -> Manifest:
-            return _as_object(record.decode(data, PartRecord, f"{bucket}/{place}"), key)
+            return _as_object(parse_part(Record(data, "", None), bucket, place), key)
 
         return Subject("part", place, f"{key} (part {place[-10:-5]} of upload {upload_id})", read)
 
@@ -58,7 +58,7 @@ async def uploads(engine: Engine, bucket: str, prefix: str) -> AsyncIterator[Sub
         upload_id = group.removeprefix(keys.UPLOADS)[:-1]
         try:
             stored = await engine.backend.read_record(bucket, keys.upload(upload_id))
-            key = record.decode(stored.data, Upload, upload_id).key
+            key = parse_upload(stored, bucket, upload_id).key
         except RecordNotFound:
             continue  # it has ended; what is left of it is for gc
         except (ObjectDamaged, Damaged):
