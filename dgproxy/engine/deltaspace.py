@@ -20,7 +20,7 @@ from dgproxy.engine import keys, names, record
 from dgproxy.engine.errors import Contended, ObjectDamaged
 from dgproxy.engine.ids import is_id
 from dgproxy.engine.manifest import Reference
-from dgproxy.storage.backend import ABSENT, Backend, RecordNotFound, VersionConflict
+from dgproxy.storage.backend import ABSENT, Backend, Record, RecordNotFound, VersionConflict
 
 _log = structlog.get_logger(__name__)
 
@@ -208,12 +208,24 @@ async def _read(backend: Backend, bucket: str, space: str) -> tuple[_State, str]
     except RecordNotFound:
         return _State(()), ABSENT
     try:
-        return record.decode(stored.data, _State, f"{bucket}/{key}"), stored.version
+        return _parse(stored, bucket, space), stored.version
     except ObjectDamaged as error:
         _log.error(
             "list of references damaged; starting a new one", bucket=bucket, record=key, error=str(error)
         )
         return _State(()), stored.version
+
+
+def _parse(stored: Record, bucket: str, space: str) -> _State:
+    """The list in its record. Raises ObjectDamaged, also when it is another deltaspace's.
+
+    A delta against a reference elsewhere would not keep it: nobody looks for its users here.
+    """
+    what = f"{bucket}/{keys.references(space)}"
+    state = record.decode(stored.data, _State, what)
+    if any(names.space_of_blob(reference.blob) != space for reference in state.references):
+        raise ObjectDamaged(f"{what}: the record belongs to another deltaspace")
+    return state
 
 
 async def _change(backend: Backend, bucket: str, space: str, change: Callable[[_State], _State]) -> None:
