@@ -17,9 +17,10 @@ static void use(const void *index, size_t index_size, const struct guarded *sour
         target.data[i] = source_size == 0 ? 1 : source->data[(i * 7 / 500 * 500 + i) % source_size];
         target.data[i] = (uint8_t)(i % 97 == 0 ? ~target.data[i] : target.data[i]);
     }
-    must(vcd_index_similarity(index, index_size, source->data, source_size, target.data, TARGET_SIZE, &places,
-                              &found));
-    if (found > places) {
+    enum { PLACES_MAX = 50 };
+    must(vcd_index_similarity(index, index_size, source->data, source_size, target.data, TARGET_SIZE,
+                              PLACES_MAX, &places, &found));
+    if (found > places || places > PLACES_MAX) {
         abort();
     }
     vcd_encoder *encoder = NULL;

@@ -109,9 +109,11 @@ static void test_damaged_index(void) {
         CHECK(memcmp(out, pair.target, pair.target_size) == 0);
         uint32_t places = 0;
         uint32_t found = 0;
-        CHECK(vcd_index_similarity(pair.index, pair.index_size, pair.source, pair.source_size, pair.target,
-                                   pair.target_size, &places, &found) == VCD_OK);
-        CHECK(found <= places);
+        for (uint32_t places_max = 1; places_max < 5; places_max++) {
+            CHECK(vcd_index_similarity(pair.index, pair.index_size, pair.source, pair.source_size,
+                                       pair.target, pair.target_size, places_max, &places, &found) == VCD_OK);
+            CHECK(found <= places && places <= places_max);
+        }
         free(out);
         free(window.data);
         free_pair(&pair);

@@ -155,17 +155,46 @@ vcd_error vcd_index_add(void *memory, size_t size, const uint8_t *source, uint64
     return VCD_OK;
 }
 
-/* Whether one of the stride consecutive places from `sample` on is a block of the source. */
-static bool occurs(const struct source_view *view, const uint8_t *sample, size_t places) {
-    for (size_t i = 0; i < places; i++) {
-        uint64_t low = load_u64(sample + i);
-        uint64_t high = load_u64(sample + i + 8);
-        uint64_t place = find_place(view, low, high);
+/* Whether the 16 bytes at `sample` are a block of the source. */
+static bool is_block(const struct source_view *view, const uint8_t *sample) {
+    uint64_t place = find_place(view, load_u64(sample), load_u64(sample + 8));
+    const uint32_t *bucket = view->slots + place_bucket(place);
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+        uint64_t offset = 0;
+        if (slot_offset(view, bucket[i], place_tag(place), &offset) &&
+            memcmp(view->source + offset, sample, FINGERPRINT_SIZE) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Whether a slot may hold one of `count` consecutive places from `sample` on. Without branches, so that many
+ * lookups wait for memory together.
+ */
+static bool may_occur(const struct source_view *view, const uint8_t *sample, size_t count) {
+    uint32_t fits = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t place = find_place(view, load_u64(sample + i), load_u64(sample + i + 8));
         const uint32_t *bucket = view->slots + place_bucket(place);
         for (unsigned j = 0; j < BUCKET_SLOTS; j++) {
-            uint64_t offset = 0;
-            if (slot_offset(view, bucket[j], place_tag(place), &offset) &&
-                memcmp(view->source + offset, sample + i, FINGERPRINT_SIZE) == 0) {
+            fits |= ((bucket[j] ^ place_tag(place)) & ~view->block_mask) == 0;
+        }
+    }
+    return fits != 0;
+}
+
+/* Whether one of the stride consecutive places from `sample` on is a block of the source. */
+static bool occurs(const struct source_view *view, const uint8_t *sample, size_t stride) {
+    enum { AT_ONCE = 32 };
+    for (size_t at = 0; at < stride; at += AT_ONCE) {
+        size_t count = stride - at < AT_ONCE ? stride - at : AT_ONCE;
+        if (VCD_LIKELY(!may_occur(view, sample + at, count))) {
+            continue;
+        }
+        for (size_t i = 0; i < count; i++) {
+            if (is_block(view, sample + at + i)) {
                 return true;
             }
         }
@@ -174,8 +203,9 @@ static bool occurs(const struct source_view *view, const uint8_t *sample, size_t
 }
 
 vcd_error vcd_index_similarity(const void *memory, size_t size, const uint8_t *source, uint64_t source_size,
-                               const uint8_t *sample, size_t sample_size, uint32_t *places, uint32_t *found) {
-    enum { PLACES_MAX = 1024 };
+                               const uint8_t *sample, size_t sample_size, uint32_t places_max,
+                               uint32_t *places, uint32_t *found) {
+    VCD_CHECK(places_max != 0, VCD_E_ARGUMENT);
     struct source_view view;
     VCD_TRY(vcd_source_view_open(&view, memory, size, source, source_size));
     *places = 0;
@@ -185,7 +215,7 @@ vcd_error vcd_index_similarity(const void *memory, size_t size, const uint8_t *s
     if (view.bucket_count == 0 || sample_size < span) {
         return VCD_OK;
     }
-    size_t step = (sample_size - span) / PLACES_MAX;
+    size_t step = (sample_size - span) / places_max + 1;
     step = step < span ? span : step;
     for (size_t at = 0; at <= sample_size - span; at += step) {
         if (is_constant(load_u64(sample + at), load_u64(sample + at + 8))) {
@@ -195,4 +225,10 @@ vcd_error vcd_index_similarity(const void *memory, size_t size, const uint8_t *s
         *found += occurs(&view, sample + at, stride);
     }
     return VCD_OK;
+}
+
+void vcd_difference(const uint8_t *one, const uint8_t *other, uint8_t *out, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        out[i] = (uint8_t)(one[i] - other[i]);
+    }
 }

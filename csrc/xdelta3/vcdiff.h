@@ -129,11 +129,15 @@ vcd_error vcd_index_add(void *memory, size_t size, const uint8_t *source, uint64
 vcd_error vcd_index_check(const void *memory, size_t size, uint64_t source_size);
 
 /*
- * How much of `sample` was taken from the source: places looked at, evenly spread over the sample, and those
- * of them whose bytes occur in the source.
+ * How much of `sample` was taken from the source: places looked at, at most `places_max` (not 0), evenly spread
+ * over the sample, and those of them whose bytes occur in the source.
  */
 vcd_error vcd_index_similarity(const void *memory, size_t size, const uint8_t *source, uint64_t source_size,
-                               const uint8_t *sample, size_t sample_size, uint32_t *places, uint32_t *found);
+                               const uint8_t *sample, size_t sample_size, uint32_t places_max,
+                               uint32_t *places, uint32_t *found);
+
+/* out[i] = one[i] - other[i] (modulo 256), which compresses where both are numbers that differ little. */
+void vcd_difference(const uint8_t *one, const uint8_t *other, uint8_t *out, size_t size);
 
 /* ---- encoder ---- */
 

@@ -31,7 +31,9 @@ vcd_error vcd_index_add(void *memory, size_t size, const uint8_t *source, uint64
                         uint64_t begin, uint64_t end);
 vcd_error vcd_index_check(const void *memory, size_t size, uint64_t source_size);
 vcd_error vcd_index_similarity(const void *memory, size_t size, const uint8_t *source, uint64_t source_size,
-                               const uint8_t *sample, size_t sample_size, uint32_t *places, uint32_t *found);
+                               const uint8_t *sample, size_t sample_size, uint32_t places_max,
+                               uint32_t *places, uint32_t *found);
+void vcd_difference(const uint8_t *one, const uint8_t *other, uint8_t *out, size_t size);
 vcd_error vcd_encoder_new(vcd_encoder **encoder, const void *memory, size_t size, const uint8_t *source,
                           uint64_t source_size, size_t window_size, vcd_level level);
 void vcd_encoder_free(vcd_encoder *encoder);

@@ -33,6 +33,7 @@ __all__ = [
     "SectionReader",
     "SourceIndex",
     "decode_window",
+    "difference",
     "encode_window",
     "to_plain",
     "to_residual",
@@ -187,20 +188,21 @@ class SourceIndex:
         """Memory of the index in bytes, the source not counted."""
         return len(self._memory)
 
-    def similarity(self, sample: Buffer) -> float:
-        """How much of `sample` occurs in the source, 0 to 1: of up to 1024 evenly spread places, those found.
+    def similarity(self, sample: Buffer, places: int = 1024) -> float:
+        """How much of `sample` occurs in the source, 0 to 1.
 
-        Runs of one byte are not counted; 0 when `sample` is too short to tell (under 48 bytes).
+        Of at most `places` places, evenly spread, it is the share of those found; runs of one byte are not
+        counted. 0 when `sample` is too short to tell: under 48 bytes, or more with an index of little memory.
         """
-        places = ffi.new("uint32_t *")
+        looked = ffi.new("uint32_t *")
         found = ffi.new("uint32_t *")
         with _borrow(self._memory) as memory, _borrow(self._source) as source, _borrow(sample) as data:
             _check(
                 lib.vcd_index_similarity(
-                    memory, len(memory), source, len(source), data, len(data), places, found
+                    memory, len(memory), source, len(source), data, len(data), places, looked, found
                 )
             )
-        return float(found[0] / places[0]) if places[0] else 0.0
+        return float(found[0] / looked[0]) if looked[0] else 0.0
 
     def close(self) -> None:
         """Give back the source's buffer and the index's memory. Safe to repeat.
@@ -211,6 +213,17 @@ class SourceIndex:
         self._memory.release()
         if self._mapping is not None:
             self._mapping.close()
+
+
+def difference(one: Buffer, other: Buffer) -> bytearray:
+    """Byte by byte `one` less `other`, modulo 256; ValueError unless they are of one length."""
+    with _borrow(one) as ours, _borrow(other) as theirs:
+        if len(ours) != len(theirs):
+            raise ValueError(f"{len(ours)} bytes and {len(theirs)} have no difference")
+        result = bytearray(len(ours))
+        with _borrow(result, writable=True) as out:
+            lib.vcd_difference(ours, theirs, out, len(ours))
+    return result
 
 
 def _advise_huge_pages(memory: mmap.mmap) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dgproxy.codec.delta import (
     CodecError,
@@ -14,6 +16,7 @@ from dgproxy.codec.delta import (
     Encoder,
     SourceIndex,
     decode_window,
+    difference,
     encode_window,
 )
 from tests.codec.material import decode
@@ -33,6 +36,48 @@ def test_similarity(source: bytes) -> None:
     assert index.similarity(b"") == 0.0
     assert index.similarity(bytes(1 << 20)) == 0.0
     assert SourceIndex.build(b"").similarity(other) == 0.0
+
+
+@pytest.mark.parametrize("max_memory", [1 << 30, 30_000])
+@pytest.mark.parametrize("places", [1, 2, 7, 60, 240, 1024])
+def test_similarity_at_few_places(source: bytes, max_memory: int, places: int) -> None:
+    """However few, they are spread over all of the sample."""
+    index = SourceIndex.build(source, max_memory=max_memory)
+    other = random.Random(12).randbytes(1 << 20)
+    same = source[12345 : 12345 + (1 << 20)]
+    assert index.similarity(same, places) > 0.95
+    assert index.similarity(other, places) == 0.0
+    if places > 2:
+        halves = (same[: 1 << 19], other[: 1 << 19])
+        for half in (b"".join(halves), b"".join(reversed(halves))):
+            assert index.similarity(half, places) == pytest.approx(0.5, abs=1 / places + 0.03)
+
+
+def test_similarity_counts_each_place(source: bytes) -> None:
+    """What is found moves by one place's share at a time, and never past the number asked for."""
+    index = SourceIndex.build(source)
+    sample = bytearray(random.Random(13).randbytes(1 << 20))
+    seen = set()
+    for at in range(0, len(sample), 1 << 16):
+        sample[at : at + (1 << 16)] = source[at : at + (1 << 16)]
+        seen.add(round(index.similarity(sample, 16) * 16, 6))
+    assert seen <= {float(number) for number in range(17)}
+    assert max(seen) == 16
+
+
+def test_similarity_wants_a_place(source: bytes) -> None:
+    with pytest.raises(ValueError, match="VCD_E_ARGUMENT"):
+        SourceIndex.build(source).similarity(source, 0)
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300))
+def test_difference(one: bytes, other: bytes) -> None:
+    if len(one) != len(other):
+        with pytest.raises(ValueError, match="no difference"):
+            difference(one, other)
+    size = min(len(one), len(other))
+    one, other = one[:size], other[:size]
+    assert difference(one, other) == bytes((a - b) % 256 for a, b in zip(one, other, strict=True))
 
 
 def test_progress_sees_the_source_once_in_order(source: bytes) -> None:
