@@ -150,9 +150,54 @@ async def test_a_write_that_lost_to_another_is_not_taken_for_ones_own(
     backend: S3Backend, bucket: str
 ) -> None:
     await backend.write_record(bucket, "objects/a", b"theirs")
-    wrong = times(1, ConnectionResetError(), "put_object")
+    wrong = times(1, said(503, "SlowDown"), "put_object")
     with meddling(wrong), pytest.raises(VersionConflict):
         await backend.write_record(bucket, "objects/a", b"mine", expect=ABSENT)
+    assert (await backend.read_record(bucket, "objects/a")).data == b"theirs"
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("theirs", [b"theirs", None])
+async def test_a_write_that_may_have_been_replaced_is_not_said_to_have_lost(
+    backend: S3Backend, bucket: str, there: bool, theirs: bytes | None
+) -> None:
+    """Its answer was lost, and before it was repeated somebody replaced or removed what it had written."""
+    expect = await backend.write_record(bucket, "objects/a", b"before") if there else ABSENT
+    real, answers = Client.start, iter([ConnectionResetError()])
+
+    async def start(self: Client, operation: str, **arguments: Any) -> Any:
+        answer = await real(self, operation, **arguments)
+        error = next(answers, None) if arguments.get("Body") == b"mine" else None
+        if error is not None:
+            if theirs is None:
+                await backend.remove_record(bucket, "objects/a")
+            else:
+                await backend.write_record(bucket, "objects/a", theirs)
+            raise error
+        return answer
+
+    with mock.patch.object(Client, "start", start), pytest.raises(Unavailable, match="can't be told"):
+        await backend.write_record(bucket, "objects/a", b"mine", expect=expect)
+    with mock.patch.object(Client, "start", real):
+        present = await backend.read_records(bucket, ["objects/a"])
+    assert [record and record.data for record in present] == [theirs]
+
+
+async def test_a_removal_that_may_have_been_followed_by_a_write_is_not_said_to_have_lost(
+    backend: S3Backend, bucket: str
+) -> None:
+    version = await backend.write_record(bucket, "objects/a", b"before")
+    real, answers = Client.start, iter([ConnectionResetError()])
+
+    async def start(self: Client, operation: str, **arguments: Any) -> Any:
+        answer = await real(self, operation, **arguments)
+        if operation == "delete_object" and (error := next(answers, None)) is not None:
+            await backend.write_record(bucket, "objects/a", b"theirs")
+            raise error
+        return answer
+
+    with mock.patch.object(Client, "start", start), pytest.raises(Unavailable, match="can't be told"):
+        await backend.remove_record(bucket, "objects/a", expect=version)
     assert (await backend.read_record(bucket, "objects/a")).data == b"theirs"
 
 

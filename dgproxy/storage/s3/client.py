@@ -18,7 +18,8 @@ from typing import Any, Final, TypeVar
 import aioboto3
 from aiobotocore.config import AioConfig
 
-from dgproxy.storage.s3.failures import FAILURES, TRANSIENT, from_failure
+from dgproxy.storage.errors import Busy
+from dgproxy.storage.s3.failures import FAILURES, NOT_SENT, TRANSIENT, from_failure
 
 _T = TypeVar("_T")
 
@@ -52,10 +53,11 @@ class Store:
 
 
 class Retried:
-    """Whether a call was made more than once."""
+    """Whether an earlier try of a call may have taken place, and if it may be made `again` all the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, again: bool = True) -> None:
         self.yes = False
+        self.again = again
 
 
 class Client:
@@ -88,8 +90,10 @@ class Client:
                 failure = from_failure(error, what)
                 if pause is None or not isinstance(failure, TRANSIENT):
                     raise failure from error
-            if retried is not None:
-                retried.yes = True
+                if retried is not None and not isinstance(failure, Busy) and not isinstance(error, NOT_SENT):
+                    retried.yes = True
+                    if not retried.again:
+                        raise failure from error
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
         raise AssertionError("the last attempt returned or raised")
 

@@ -13,6 +13,8 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,  # noqa: A004 - botocore's own, no relation of the built-in one
+    ConnectTimeoutError,
+    EndpointConnectionError,
     HTTPClientError,
     NoCredentialsError,
 )
@@ -33,6 +35,9 @@ from dgproxy.storage.errors import (
 
 #: What a call can raise.
 FAILURES: Final = (ClientError, BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
+
+#: Those of a call that never reached the store.
+NOT_SENT: Final = (EndpointConnectionError, ConnectTimeoutError)
 
 
 class NotThere(StorageError):

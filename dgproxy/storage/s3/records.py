@@ -4,17 +4,21 @@
 A version is the ETag, and so is a stamp: the listing shows it. Equal bytes have equal ETags; no two manifests
 have equal bytes.
 
-A conditional write whose answer was lost is made again, and then finds its own work in its way. So what was
-written is looked at before a repeated call is said to have lost.
+A conditional write whose answer was lost is made again, and then finds its own work in its way, or what
+somebody else made of that since. So a repeated call that is refused looks at what is there: its own bytes say
+that it succeeded; anything else leaves open whether it did before, and is an outage, not a lost race. Whoever
+was told that he lost would try once more, and bring back what others have replaced. A write that expects no
+record is not even repeated: when it took place and its record was removed, it would succeed a second time.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
-from dgproxy.storage.backend import ABSENT, Record, RecordNotFound, VersionConflict
+from dgproxy.storage.backend import ABSENT, Record, RecordNotFound, Unavailable, VersionConflict
 from dgproxy.storage.s3.buckets import Buckets
 from dgproxy.storage.s3.client import Client, Retried
-from dgproxy.storage.s3.failures import NotThere
+from dgproxy.storage.s3.failures import TRANSIENT, NotThere
 from dgproxy.storage.s3.keymap import place_of
 from dgproxy.storage.s3.outlast import outlast
 from dgproxy.storage.s3.together import together
@@ -50,7 +54,7 @@ class Records:
 
     async def write(self, bucket: str, key: str, data: bytes, expect: str | None) -> str:
         """See the contract."""
-        retried = Retried()
+        retried = Retried(again=expect != ABSENT)
         condition = (
             {} if expect is None else {"IfNoneMatch": "*"} if expect == ABSENT else {"IfMatch": expect}
         )
@@ -65,19 +69,25 @@ class Records:
                 **condition,
             )
             answer = await outlast(put)
+        except TRANSIENT as error:
+            if not retried.yes:
+                raise
+            return await self._ours(bucket, key, data, error)
         except (VersionConflict, RecordNotFound, NotThere) as error:
             if expect != ABSENT:
                 await self._buckets.require(bucket)  # some stores say of its keys that they don't match
-            return await self._perhaps_ours(bucket, key, data, error, look=retried.yes)
+            if not retried.yes:
+                raise VersionConflict(str(error)) from error
+            return await self._ours(bucket, key, data, error)
         return str(answer["ETag"])
 
-    async def _perhaps_ours(self, bucket: str, key: str, data: bytes, error: Exception, *, look: bool) -> str:
-        """The version of a write that was refused, if an earlier try took place; else VersionConflict."""
-        if look:
+    async def _ours(self, bucket: str, key: str, data: bytes, error: Exception) -> str:
+        """The version of a write that may have taken place; Unavailable when it still may."""
+        with suppress(RecordNotFound):
             found = await self.read(bucket, key)
             if found.data == data:
                 return found.version
-        raise VersionConflict(str(error)) from error
+        raise _open_question(key, bucket) from error
 
     async def remove(self, bucket: str, key: str, expect: str | None) -> None:
         """See the contract."""
@@ -110,4 +120,13 @@ class Records:
                 if retried.yes:
                     return  # by an earlier try, or by another who removed the same: it is gone
                 raise
+            if retried.yes:
+                raise _open_question(key, bucket) from error
             raise VersionConflict(str(error)) from error
+
+
+def _open_question(key: str, bucket: str) -> Unavailable:
+    return Unavailable(
+        f"{key!r} in bucket {bucket!r}: the store's answer was lost, and whether the change took place can't "
+        "be told from what is there"
+    )
