@@ -107,7 +107,9 @@ class Reading:
     async def _decode_afresh(self, stored: bytes, piece: _Piece) -> tuple[Buffer, float]:
         """Once more with the reference as it is in storage: what went bad may be a copy of it."""
         references = self._engine.references
-        if piece.reference is None or not await references.forget(self._bucket, piece.reference):
+        if piece.reference is None or not await references.forget(
+            self._bucket, piece.reference, piece.source
+        ):
             raise _Mismatch("no copies are involved")
         async with references.mapped(self._bucket, piece.reference) as source:
             return await self._engine.workers.timed(_checked, stored, piece, source)

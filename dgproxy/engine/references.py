@@ -79,8 +79,9 @@ class References:
 
         Raises ObjectDamaged when the blob is gone or has another length, or does not unpack to its SHA-256.
         """
-        async with self._leased(bucket, reference) as entry:
-            yield (await self._mapping(entry, bucket, reference)).view
+        async with AsyncExitStack() as stack:
+            _, mapping = await self._use(stack, bucket, reference)
+            yield mapping.view
 
     @asynccontextmanager
     async def indexed(self, bucket: str, reference: Reference) -> AsyncIterator[SourceIndex]:
@@ -98,8 +99,7 @@ class References:
             yield index
 
     async def _index(self, stack: AsyncExitStack, bucket: str, reference: Reference) -> SourceIndex:
-        entry = await stack.enter_async_context(self._leased(bucket, reference))
-        mapping = await self._mapping(entry, bucket, reference)
+        entry, mapping = await self._use(stack, bucket, reference)
         async with entry.loading:
             measures.reference_indexes.add(1, "hit" if entry.index is not None else "miss")
             if entry.index is None:
@@ -113,22 +113,25 @@ class References:
 
         Loads no index for it, only a sketch of one. Raises ObjectDamaged as `mapped` does.
         """
-        async with self._leased(bucket, reference) as entry:
-            mapping = await self._mapping(entry, bucket, reference)
+        async with AsyncExitStack() as stack:
+            entry, mapping = await self._use(stack, bucket, reference)
             async with entry.loading:
                 sketch = entry.index or entry.sketch
                 if sketch is None:
                     sketch = await self._workers.run(_sketch, entry, mapping.view, self._largest)
             return await self._workers.run(likeness.likeness, sketch, window, position, places)
 
-    async def forget(self, bucket: str, reference: Reference) -> bool:
+    async def forget(self, bucket: str, reference: Reference, used: memoryview | None = None) -> bool:
         """Something could not be read with a reference: if it is the copy of it that went bad, read it anew.
 
-        False where there is no copy, or it is what it must be. Who holds a lease keeps the old bytes.
+        False where there is no copy, or it is what it must be and was what has been `used`. Who holds a lease
+        keeps the old bytes.
         """
         if self._is_a_file(reference):
             return False
         async with self._leased(bucket, reference) as entry:
+            if entry.mapping is not None and used is not None and entry.mapping.view is not used:
+                return True  # somebody else has seen to it
             if entry.mapping is not None and entry.mapping.intact:
                 found = await self._workers.run(_sha256, entry.mapping.view)
                 if found == reference.sha256:
@@ -160,6 +163,19 @@ class References:
                 entry.close()
             self._trim()
 
+    async def _use(
+        self, stack: AsyncExitStack, bucket: str, reference: Reference
+    ) -> tuple[_Entry, MappedBlob]:
+        """Lease an entry, and its mapping; a copy that is not whole any more is made anew."""
+        entry = await stack.enter_async_context(self._leased(bucket, reference))
+        mapping = await self._mapping(entry, bucket, reference)
+        if not mapping.intact and await self.forget(bucket, reference, mapping.view):
+            entry = await stack.enter_async_context(self._leased(bucket, reference))
+            mapping = await self._mapping(entry, bucket, reference)
+        if not mapping.intact:
+            raise _unusable(bucket, reference)
+        return entry, mapping
+
     async def _mapping(self, entry: _Entry, bucket: str, reference: Reference) -> MappedBlob:
         async with entry.loading:
             measures.reference_mappings.add(1, "hit" if entry.mapping is not None else "miss")
@@ -168,8 +184,6 @@ class References:
                     entry.mapping = await self._map(bucket, reference)
                 except (RecordNotFound, Damaged) as error:
                     raise _unusable(bucket, reference) from error
-            if not entry.mapping.intact:
-                raise _unusable(bucket, reference)
             return entry.mapping
 
     async def _map(self, bucket: str, reference: Reference) -> MappedBlob:
