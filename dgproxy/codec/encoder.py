@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Target bytes to VCDIFF: one window on its own, or a stream of them.
+
+Windows are independent given the source, so `encode_window` may run in any order and in many threads at once;
+an `Encoder` is one stream and one thread's at a time. How windows are stored is for `forms`.
+"""
+
+from typing import Final, Literal
+
+from dgproxy.codec._vcd import ffi, lib
+from dgproxy.codec.core import Buffer, OneAtATime, borrow, check
+from dgproxy.codec.index import SourceIndex
+
+__all__ = ["FILE_HEADER", "WINDOW_MAX", "WINDOW_SIZE", "Encoder", "Form", "Level", "encode_window"]
+
+#: "plain" is VCDIFF, small as it is; "default" is VCDIFF that is small once compressed. "residual" is for
+#: storage, to be compressed as well: what is added between two copies on one diagonal is kept as target minus
+#: source, which repeats more in programs and numbers.
+Form = Literal["plain", "default", "residual"]
+
+#: "fast" copies what the index finds, and looks for short copies where a compressor would find none;
+#: "thorough" looks for them everywhere, also inside the window: the smallest plain form, at 60 to 1000 MB/s.
+Level = Literal["fast", "thorough"]
+
+#: What a delta file starts with; windows follow. No secondary compressor, no application header.
+FILE_HEADER: Final[bytes] = bytes(ffi.buffer(lib.vcd_file_header, lib.VCD_FILE_HEADER_SIZE))
+#: Bytes: the longest target window any VCDIFF reader must take (xdelta3 3.0.11 refuses more).
+WINDOW_MAX: Final[int] = lib.VCD_WINDOW_MAX
+#: Bytes: the window `Encoder` cuts.
+WINDOW_SIZE: Final = 4 << 20
+
+_FORMS: Final = {"plain": lib.VCD_PLAIN, "default": lib.VCD_DEFAULT, "residual": lib.VCD_RESIDUAL}
+_LEVELS: Final = {"fast": lib.VCD_FAST, "thorough": lib.VCD_THOROUGH}
+
+
+class _EncoderHandle:
+    """A C encoder together with the buffers it points into."""
+
+    def __init__(self, index: SourceIndex | None, window_size: int, level: Level) -> None:
+        self._memory = None if index is None else borrow(index._memory)
+        self._source = None if index is None else borrow(index._source)
+        made = ffi.new("vcd_encoder **")
+        if self._memory is None or self._source is None:
+            check(lib.vcd_encoder_new(made, ffi.NULL, 0, ffi.NULL, 0, window_size, _LEVELS[level]))
+        else:
+            check(
+                lib.vcd_encoder_new(
+                    made,
+                    self._memory,
+                    len(self._memory),
+                    self._source,
+                    len(self._source),
+                    window_size,
+                    _LEVELS[level],
+                )
+            )
+        self.encoder = ffi.gc(made[0], lib.vcd_encoder_free)
+
+    def close(self) -> None:
+        ffi.release(self.encoder)
+        for borrowed in (self._memory, self._source):
+            if borrowed is not None:
+                ffi.release(borrowed)
+
+
+def encode_window(
+    index: SourceIndex | None,
+    target: Buffer,
+    *,
+    form: Form = "plain",
+    level: Level = "fast",
+    position: int = 0,
+) -> bytes:
+    """One complete window for up to WINDOW_MAX bytes; `FILE_HEADER` and VCDIFF windows make a delta file.
+
+    `position` is a hint: the offset of the source that is most like the start of `target`, usually the
+    window's own offset in its object. Without an index nothing is copied. ValueError when `target` is too
+    long. Thread-safe.
+    """
+    handle = _EncoderHandle(index, WINDOW_MAX, level)
+    out = ffi.new("const uint8_t **")
+    size = ffi.new("size_t *")
+    try:
+        with borrow(target) as data:
+            check(
+                lib.vcd_encode_window(
+                    handle.encoder, _FORMS[form], _LEVELS[level], position, data, len(data), out, size
+                )
+            )
+        return bytes(ffi.buffer(out[0], size[0]))
+    finally:
+        handle.close()
+
+
+class Encoder:
+    """Target bytes in, a delta file out, in pieces of any size.
+
+    Memory: two windows and 2 MiB of tables beside the index. The index cannot be closed until
+    `finish` or `close`.
+    """
+
+    def __init__(
+        self, index: SourceIndex | None, window_size: int = WINDOW_SIZE, *, level: Level = "fast"
+    ) -> None:
+        """`window_size`: target bytes per window, 1 to WINDOW_MAX, else ValueError."""
+        self._handle: _EncoderHandle | None = _EncoderHandle(index, window_size, level)
+        self._guard = OneAtATime()
+        self._out = ffi.new("const uint8_t **")
+        self._size = ffi.new("size_t *")
+        self._used = ffi.new("size_t *")
+
+    def _taken(self) -> bytes:
+        return bytes(ffi.buffer(self._out[0], self._size[0])) if self._size[0] else b""
+
+    def _open(self) -> _EncoderHandle:
+        if self._handle is None:
+            raise RuntimeError("the encoder has finished")
+        return self._handle
+
+    def update(self, data: Buffer) -> bytes:
+        """Take `data`; returns the windows it completed, b"" for none."""
+        with self._guard, borrow(data) as target:
+            encoder = self._open().encoder
+            parts = []
+            done = 0
+            while done < len(target):
+                check(
+                    lib.vcd_encoder_feed(
+                        encoder, target + done, len(target) - done, self._used, self._out, self._size
+                    )
+                )
+                parts.append(self._taken())
+                done += self._used[0]
+            return b"".join(parts)
+
+    def finish(self) -> bytes:
+        """End the target; returns the rest of the delta. Further calls are RuntimeErrors."""
+        with self._guard:
+            check(lib.vcd_encoder_finish(self._open().encoder, self._out, self._size))
+            rest = self._taken()
+            self._close()
+            return rest
+
+    def close(self) -> None:
+        """Give up without a result. Safe to repeat, and after `finish`."""
+        with self._guard:
+            self._close()
+
+    def _close(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
