@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -95,7 +96,7 @@ async def serve(
             for_origins(settings.cors_origins),
             settings.domain,
             Pace(settings.min_upload_rate),
-            server=status.Server(_facts(settings), settings.data_dir),
+            server=status.Server(_facts(settings), _local(settings)),
             audit=log,
         )
         ui = ui_application(ui_directory(), answer)
@@ -134,7 +135,7 @@ async def engine_of(settings: Settings) -> AsyncIterator[context.Engine]:
         settings.max_references,
     )
     async with (
-        FileCache.open(settings.cache_dir or settings.data_dir / "cache", settings.cache_dir_size) as cache,
+        FileCache.open(_cache(settings), settings.cache_dir_size) as cache,
         _backend(settings, cache) as backend,
         context.running(
             backend,
@@ -150,6 +151,15 @@ async def engine_of(settings: Settings) -> AsyncIterator[context.Engine]:
 
 
 @asynccontextmanager
+def _cache(settings: Settings) -> Path:
+    return settings.cache_dir or settings.data_dir / "cache"
+
+
+def _local(settings: Settings) -> Path:
+    """The directory whose disk must not fill up: with all data, or with what is fetched of a store."""
+    return settings.data_dir if settings.s3_endpoint is None else _cache(settings)
+
+
 async def _backend(settings: Settings, cache: FileCache) -> AsyncIterator[Backend]:
     """The storage that is configured. Raises StorageError when it can't be used, or not relied on."""
     if settings.s3_endpoint is None:

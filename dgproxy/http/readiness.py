@@ -33,7 +33,7 @@ Verdict = Literal["ok", "low", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Of the filesystem with the data: bytes there are, and those still free to this user."""
+    """Of a filesystem: bytes there are, and those still free to this user."""
 
     size: int
     free: int
@@ -63,7 +63,7 @@ async def space(directory: Path) -> Space:
 
 
 async def checks(engine: Engine, directory: Path | None) -> list[Check]:
-    """Carry out every check; `directory` is where a local backend keeps its data."""
+    """Carry out every check; `directory` is the one whose disk must not fill up."""
     found = [await _backend(engine)]
     if directory is not None:
         found.append(await _disk(directory))

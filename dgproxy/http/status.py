@@ -44,7 +44,7 @@ PREFIX: Final = "/_/"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What is told beside the numbers: `facts` of the configuration, and where a local backend's data is."""
+    """What is told beside the numbers: `facts` of the configuration, and whose disk must not fill up."""
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     directory: Path | None = None
@@ -122,7 +122,7 @@ async def _metrics(question: Question) -> web.Response:
         gauges["deltaglider_stored_bytes"] = ("Bytes in storage: deltas, references, manifests.", held.stored)
         if question.server.directory is not None:
             space = await readiness.space(question.server.directory)
-            gauges["deltaglider_disk_size_bytes"] = ("Bytes of the filesystem with the data.", space.size)
+            gauges["deltaglider_disk_size_bytes"] = ("Bytes of the disk that must not fill up.", space.size)
             gauges["deltaglider_disk_free_bytes"] = ("Bytes that are still free there.", space.free)
     except (StorageError, OSError) as error:
         _log.error("metrics without those of the storage", error=str(error))
