@@ -51,9 +51,24 @@ async def store(
     The hint comes first: so whoever removes the object finds it. Returns what was committed; raises what
     `commit` raises.
     """
-    if not _may_have_twins(engine, manifest):
+    shared = None
+    if _may_have_twins(engine, manifest):
+        shared = await _share_or_commit(engine, bucket, manifest, commit, allow)
+    else:
         await commit()
-        return manifest
+    if shared is None and manifest.storage == "delta":
+        engine.ledger.uploaded(bucket, manifest.key, manifest.size, manifest.stored)
+    return shared or manifest
+
+
+async def _share_or_commit(
+    engine: Engine,
+    bucket: str,
+    manifest: Manifest,
+    commit: Callable[[], Awaitable[None]],
+    allow: Allow,
+) -> Manifest | None:
+    """`store` for what may have twins; None when the manifest itself was committed."""
     key = await _claim(engine, bucket, manifest)
     if key is not None:
         shared = await _share_with(engine, bucket, key, manifest, allow)
@@ -65,9 +80,7 @@ async def store(
     except BaseException:
         await _take_back(engine, bucket, manifest)
         raise
-    if manifest.storage == "delta":
-        engine.ledger.uploaded(bucket, manifest.key, manifest.size, manifest.stored)
-    return manifest
+    return None
 
 
 def _may_have_twins(engine: Engine, manifest: Manifest) -> bool:

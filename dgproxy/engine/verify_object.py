@@ -172,9 +172,10 @@ class Examiner:
             known.wrong, known.lost = str(fault), True
             return
         if self._data and not await self._has_its_bytes(reference):
-            # One that is compressed must unpack to its SHA-256, or it is not used at all.
+            # One that is mapped as it is stored loses what copies from its bad bytes; any other has to arrive
+            # in the cache with its SHA-256, or is not used at all.
             known.wrong = f"{reference.blob} does not match its SHA-256"
-            known.lost = reference.codec != "raw"
+            known.lost = reference.codec != "raw" or not self._engine.backend.capabilities.maps_blobs
 
     async def _has_its_bytes(self, reference: Reference) -> bool:
         """Whether storage has the bytes of a reference, whatever a cache has."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The engine over every backend that has no server behind it."""
+"""The engine over each backend that is chosen."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,3 +21,10 @@ async def world(backend: Backend) -> AsyncIterator[World]:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         assert not others, "a task outlived its operation"
         assert world.engine.budget.free == world.leasable
+
+
+@pytest.fixture
+def hinting(backend: Backend) -> None:
+    """For what is only where a second upload of the same bytes is found by a hint."""
+    if not backend.capabilities.digest_hints:
+        pytest.skip("this backend keeps no digest hints")

@@ -357,6 +357,7 @@ async def test_an_unneeded_reference_is_not_offered_any_more(world: World) -> No
     assert not await world.stored()
 
 
+@pytest.mark.usefixtures("hinting")
 async def test_a_hint_at_bytes_that_are_gone(world: World) -> None:
     manifest = await world.put("s/1.txt", noise(20_000, 0))
     place = keys.hint("s/", content_digest(manifest))

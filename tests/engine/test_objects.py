@@ -278,7 +278,7 @@ async def test_copy_needs_no_more_memory_than_there_is(backend: Backend) -> None
 
 
 async def test_listing_agrees_with_the_objects(world: World) -> None:
-    keys = sorted(["a", "a/", "a/b.zip", "a.zip", "é/x", "日本", "z" * 300, "..", "a//b"], key=str.encode)
+    keys = sorted(["a", "a/", "a/b.zip", "a.zip", "é/x", "日本", "z" * 250, "..", "a//b"], key=str.encode)
     for number, key in enumerate(keys):
         await world.put(key, noise(number * 3000))
     for limit in (1, 2, 4, 1000):

@@ -158,6 +158,7 @@ async def test_an_upload_that_ended_in_a_crash_takes_nothing_with_it(world: Worl
 # -- duplicates --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("hinting")
 @pytest.mark.parametrize("kind", ["direct", "reference", "delta", "large delta"])
 async def test_bytes_that_come_twice_cost_a_pin(world: World, kind: str) -> None:
     source, data = await make(world, kind)
@@ -180,6 +181,7 @@ async def test_bytes_that_come_twice_cost_a_pin(world: World, kind: str) -> None
     await world.assert_clean()
 
 
+@pytest.mark.usefixtures("hinting")
 async def test_parts_of_whole_windows_are_duplicates_of_a_put(world: World) -> None:
     data = noise(PART) + version(PART, 3) + noise(1000)
     parts = [data[:PART], data[PART : 2 * PART], data[2 * PART :]]
@@ -197,6 +199,7 @@ async def test_parts_of_whole_windows_are_duplicates_of_a_put(world: World) -> N
     await world.assert_exact()
 
 
+@pytest.mark.usefixtures("hinting")
 async def test_the_same_bytes_again_change_only_the_manifest(world: World) -> None:
     first, data = await make(world, "delta")
     stored = await world.stored()
@@ -213,6 +216,7 @@ async def test_deltaspaces_do_not_look_into_each_other(world: World) -> None:
     assert first.blobs().isdisjoint(other.blobs())
 
 
+@pytest.mark.usefixtures("hinting")
 @pytest.mark.parametrize("harm", ["flipped", "missing"])
 @pytest.mark.parametrize("key", ["s/x.zip", "s/other.zip"])
 async def test_who_uploads_again_what_is_damaged_heals_it(world: World, key: str, harm: str) -> None:
@@ -232,6 +236,7 @@ async def test_who_uploads_again_what_is_damaged_heals_it(world: World, key: str
     assert (await world.put("s/third.zip", data)).blobs() == (await world.head(key)).blobs()
 
 
+@pytest.mark.usefixtures("hinting")
 async def test_a_hint_is_never_believed(world: World) -> None:
     first, data = await make(world, "direct")
     await world.put("s/liar.txt", noise(SIZE, 3))

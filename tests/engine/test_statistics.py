@@ -15,6 +15,8 @@ from tests.engine.faults import Faulty
 from tests.engine.material import noise, version
 from tests.engine.world import World, world_over
 
+pytestmark = pytest.mark.over("far")
+
 SIZE = 60_000
 
 
@@ -51,6 +53,7 @@ async def test_parts_count_as_soon_as_they_are_there(world: World) -> None:
     assert not await world.stored("statistics/")
 
 
+@pytest.mark.usefixtures("hinting")
 async def test_attributes_and_duplicates_change_manifests_only(world: World) -> None:
     await world.put("s/x.zip", version(SIZE, 0))
     before = (await told(world))["s/"]

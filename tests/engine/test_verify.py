@@ -32,8 +32,8 @@ async def populate(world: World) -> list[str]:
     """Objects of every kind; their keys."""
     await world.put("s/1.zip", version(100_000, 0))
     await world.put("s/2.zip", version(100_000, 1))
-    await world.put("s/3.zip", version(9 * MIB, 0, seed=4))
-    await world.put("s/4.zip", version(9 * MIB, 1, seed=4))
+    await world.put("s/3.zip", version(5 * MIB, 0, seed=4))
+    await world.put("s/4.zip", version(5 * MIB, 1, seed=4))
     await world.put("c/1.zip", letters(100_000, 0))
     await world.put("c/2.zip", letters(100_000, 1))
     await world.put("s/n.txt", noise(20_000, 7))
@@ -117,6 +117,20 @@ async def test_exactly_what_get_cannot_read_is_named(world: World, damage: str) 
         await world.overwrite_blob(place, whole)
     world.engine.references.close()
     assert (await findings(world, DATA))[0] == []
+
+
+@pytest.mark.over("far")
+async def test_a_bad_byte_in_a_reference(world: World) -> None:
+    """It spoils what copies from it; where the reference must be fetched whole, all that needs it."""
+    for number in range(3):
+        await world.put(f"s/{number}.zip", version(100_000, number))
+    (reference,) = (await world.head("s/1.zip")).references()
+    await world.overwrite_blob(reference.blob, flipped(await world.blob(reference.blob)))
+    world.engine.references.close()
+    lost = await unreadable(world, await world.listed())
+    found, _ = await findings(world, DATA)
+    assert {each.key for each in found if each.kind == "object"} == lost
+    assert "s/0.zip" in lost
 
 
 async def test_a_damaged_reference_tells_how_many_depend_on_it(world: World) -> None:

@@ -124,6 +124,9 @@ class BackendContract:
     #: The longest bucket name that the backend has room for.
     longest_name = 63
 
+    #: A call takes milliseconds, so that less is repeated.
+    far_away = False
+
     def holds(self, key: str) -> bool:
         """Whether the backend has room for a key."""
         return True
@@ -381,13 +384,14 @@ class BackendContract:
 
     @pytest.mark.parametrize("there", [False, True])
     async def test_one_of_many_swaps_wins(self, swapping: Backend, bucket: str, there: bool) -> None:
-        for round_ in range(5):
+        rounds, writers = (2, 4) if self.far_away else (5, 16)
+        for round_ in range(rounds):
             key = f"objects/{round_}/a"
             expect = await swapping.write_record(bucket, key, b"before") if there else ABSENT
-            swaps = (swapping.write_record(bucket, key, b"%d" % i, expect=expect) for i in range(16))
+            swaps = (swapping.write_record(bucket, key, b"%d" % i, expect=expect) for i in range(writers))
             ends = await asyncio.gather(*swaps, return_exceptions=True)
             [winner] = [i for i, end in enumerate(ends) if isinstance(end, str)]
-            assert sum(isinstance(end, VersionConflict) for end in ends) == 15
+            assert sum(isinstance(end, VersionConflict) for end in ends) == writers - 1
             assert (await swapping.read_record(bucket, key)).data == b"%d" % winner
 
     async def test_no_update_is_lost(self, swapping: Backend, bucket: str) -> None:
@@ -395,7 +399,7 @@ class BackendContract:
         await backend.write_record(bucket, key, b"0 first")
 
         async def count(name: int) -> None:
-            for _ in range(10):
+            for _ in range(3 if self.far_away else 10):
                 while True:
                     record = await backend.read_record(bucket, key)
                     number = int(record.data.split()[0])
@@ -407,7 +411,7 @@ class BackendContract:
                         continue
 
         await asyncio.gather(*map(count, range(8)))
-        assert (await backend.read_record(bucket, key)).data.startswith(b"80 ")
+        assert (await backend.read_record(bucket, key)).data.startswith(b"24 " if self.far_away else b"80 ")
 
     async def test_one_of_many_removals_wins(self, swapping: Backend, bucket: str) -> None:
         for _ in range(5):
@@ -440,7 +444,7 @@ class BackendContract:
         """Directories come and go under the feet of writers; no write may fail for it or be lost."""
 
         async def churn(name: int) -> None:
-            for i in range(40):
+            for i in range(8 if self.far_away else 40):
                 await backend.write_record(bucket, f"objects/d/e/f/{name}", b"%d" % i)
                 await put_blob(backend, bucket, f"deltaspaces/d/e/{name}-{i}.bin", b"blob")
                 await backend.remove_record(bucket, f"objects/d/e/f/{name}")
@@ -547,8 +551,9 @@ class BackendContract:
         assert await all_keys(backend, bucket, "uploads/1/parts/") == ["uploads/1/parts/00002.json"]
 
     async def test_a_listing_while_others_write_misses_nothing(self, backend: Backend, bucket: str) -> None:
-        stay = [f"objects/stay/{i:03}" for i in range(0, 200, 2)]
-        come = [f"objects/stay/{i:03}" for i in range(1, 200, 2)]
+        number = 30 if self.far_away else 200
+        stay = [f"objects/stay/{i:03}" for i in range(0, number, 2)]
+        come = [f"objects/stay/{i:03}" for i in range(1, number, 2)]
         await asyncio.gather(*(backend.write_record(bucket, key, b"0") for key in stay))
         writing = True
 
@@ -613,6 +618,17 @@ class BackendContract:
                 pass
         if backend.capabilities.maps_blobs:
             with pytest.raises(RecordNotFound):
+    @pytest.mark.parametrize("span", [(0, 0), (2, 4), (5, 9), (10, 11), (12, 20)])
+    async def test_a_span_is_a_hint(self, backend: Backend, bucket: str, span: tuple[int, int]) -> None:
+        """Of a blob that has 10 bytes, whatever is announced: also what a damaged one has no more."""
+        await put_blob(backend, bucket, "deltaspaces/1.bin", b"0123456789")
+        async with backend.open_blob(bucket, "deltaspaces/1.bin", span=span) as blob:
+            assert blob.size == 10
+            assert await blob.read(0, 10) == b"0123456789"
+            assert await blob.read(5, 4) == b"5678"
+            with pytest.raises(Damaged):
+                await blob.read(12, 1)
+
                 await backend.map_blob(bucket, key, 0)
 
     async def test_staged_is_not_visible(self, backend: Backend, bucket: str) -> None:
@@ -652,7 +668,7 @@ class BackendContract:
                 published.set()
 
         ends = []
-        for i in range(120):
+        for i in range(40 if self.far_away else 120):
             published.clear()
             task = asyncio.ensure_future(write(f"deltaspaces/a/{i}.bin"))
             if i % 2:

@@ -25,6 +25,7 @@ from dgproxy.storage.errors import (
     BucketNotEmpty,
     BucketNotFound,
     Busy,
+    Damaged,
     KeyTooLong,
     OutOfSpace,
     RecordNotFound,
@@ -69,6 +70,7 @@ _CODES: Final[dict[str, type[StorageError]]] = {
     "XMinioStorageFull": OutOfSpace,
     "QuotaExceeded": OutOfSpace,
     "QuotaExceededException": OutOfSpace,
+    "InvalidRange": Damaged,  # what is asked for was written, so it should be there
 }
 
 _STATUSES: Final[dict[int, type[StorageError]]] = {
@@ -76,6 +78,7 @@ _STATUSES: Final[dict[int, type[StorageError]]] = {
     403: AccessRefused,
     404: NotThere,
     412: VersionConflict,
+    416: Damaged,
     429: Busy,
     500: Unavailable,
     502: Unavailable,

@@ -84,14 +84,15 @@ class Lister:
             page = await self._page(bucket, prefix, "", following, _PAGE)
             following = page.following
             for item in page.items:
+                group = _rolled(item.key, prefix, delimiter) if isinstance(item, Listed) else None
+                shown = item if group is None else CommonPrefix(group)
+                if group is not None and items and items[-1] == shown:
+                    continue
                 if len(items) == limit:
                     return Listing(items, more=True)
-                group = _rolled(item.key, prefix, delimiter) if isinstance(item, Listed) else None
-                if group is not None:
-                    items.append(CommonPrefix(group))
-                    following = keymap.after_all_under(group)
-                    break
-                items.append(item)
+                items.append(shown)
+            if following is not None and items and isinstance(items[-1], CommonPrefix):
+                following = keymap.after_all_under(items[-1].prefix)
         return Listing(items, more=False)
 
     async def _page(self, bucket: str, prefix: str, delimiter: str, start: str, count: int) -> _Page:

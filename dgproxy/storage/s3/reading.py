@@ -51,9 +51,11 @@ class OpenBlob:
         """Begin to read the bytes `span`, all when None. Raises RecordNotFound, BucketNotFound."""
         try:
             if self._streams.open >= _STREAMS or (span is not None and span[0] >= span[1]):
-                self._size = (await self._client.call("head_object", **self._place))["ContentLength"]
+                await self._look()
             else:
                 await self._begin(span)
+        except Damaged:
+            await self._look()  # it ends before the span begins: who reads that is told
         except NotThere as error:
             await self._buckets.require(self._bucket)
             raise RecordNotFound(f"no {self._key!r} in bucket {self._bucket!r}") from error
@@ -81,6 +83,9 @@ class OpenBlob:
     @property
     def _what(self) -> str:
         return f"{self._place['Bucket']}/{self._place['Key']}"
+
+    async def _look(self) -> None:
+        self._size = (await self._client.call("head_object", **self._place))["ContentLength"]
 
     async def _begin(self, span: tuple[int, int] | None) -> None:
         self._streams.open += 1
