@@ -145,6 +145,7 @@ async def engine_of(settings: Settings) -> AsyncIterator[context.Engine]:
             index_memory=settings.cache_size_mb * _MIB // settings.workers,
             largest_index=settings.cache_size_mb * _MIB,
             transfer_memory=max(settings.transfer_memory_mb * _MIB // settings.workers, _LEAST_TRANSFER),
+            manifest_ttl=settings.s3_manifest_ttl,
         ) as engine,
     ):
         yield engine

@@ -30,7 +30,14 @@ _USUAL_FILES: Final = (Path("deltaglider_proxy.toml"), Path("/etc/deltaglider_pr
 
 #: Belong to the S3 backend and are named as every AWS tool names them.
 _AWS: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-_S3: Final = ("s3_region", "s3_force_path_style", "s3_bucket_prefix", "s3_only_writer", *_AWS)
+_S3: Final = (
+    "s3_region",
+    "s3_force_path_style",
+    "s3_bucket_prefix",
+    "s3_only_writer",
+    "s3_manifest_ttl",
+    *_AWS,
+)
 #: Never shown in a message, right or wrong: whoever mixes the two up would publish the secret.
 _CREDENTIALS: Final = ("access_key_id", "secret_access_key", "keys", *_AWS)
 

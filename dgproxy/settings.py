@@ -108,6 +108,8 @@ class Settings(BaseModel):
     s3_bucket_prefix: Annotated[str, BeforeValidator(values.bucket_prefix)] | None = None
     #: No other host writes there: what nobody needs goes at once.
     s3_only_writer: Annotated[bool, BeforeValidator(values.boolean)] = False
+    #: Seconds that HEAD may answer what was read before, whatever other processes have done since.
+    s3_manifest_ttl: Annotated[float, BeforeValidator(values.not_a_boolean), Field(ge=0, le=60)] = 0.0
     #: For the store; without them those of the AWS tools' usual places.
     aws_access_key_id: str | None = None
     aws_secret_access_key: SecretStr | None = None

@@ -514,7 +514,7 @@ def test_an_object_store() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("s3_endpoint", "s3.amazonaws.com"), ("s3_endpoint", "http://host/path"), ("s3_region", "eu west"),
-     ("s3_bucket_prefix", "UPPER"), ("s3_only_writer", "maybe")],
+     ("s3_bucket_prefix", "UPPER"), ("s3_only_writer", "maybe"), ("s3_manifest_ttl", "61")],
 )  # fmt: skip
 def test_wrong_ways_to_an_object_store(name: str, value: str) -> None:
     environment = {f"{PREFIX}S3_ENDPOINT": "http://127.0.0.1:8333"} | {PREFIX + name.upper(): value}
@@ -522,7 +522,13 @@ def test_wrong_ways_to_an_object_store(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("s3_region", "eu-west-1"), ("s3_bucket_prefix", "a"), ("s3_only_writer", "true")]
+    ("name", "value"),
+    [
+        ("s3_region", "eu-west-1"),
+        ("s3_bucket_prefix", "a"),
+        ("s3_only_writer", "true"),
+        ("s3_manifest_ttl", "1"),
+    ],
 )
 def test_nothing_about_an_object_store_without_one(name: str, value: str) -> None:
     assert "s3_endpoint is not" in problem({PREFIX + name.upper(): value})

@@ -8,12 +8,12 @@ the object is committed.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractAsyncContextManager, ExitStack
 from typing import NamedTuple
 
 import structlog
 
-from dgproxy.engine import deltaspace, hints, keys, names, record
+from dgproxy.engine import deltaspace, hints, keys, leases, names, record
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import Contended, EngineError, ObjectDamaged, ObjectNotFound
 from dgproxy.engine.ledger import NOTHING, Numbers
@@ -31,6 +31,9 @@ _log = structlog.get_logger(__name__)
 
 #: Every lost swap is another writer's success; this many in a row on one key is a stampede.
 _TRIES = 100
+
+#: Extents of an object whose manifest may be remembered, with up to 64 windows each: some kilobytes.
+_REMEMBERED = 8
 
 #: Looks at the current manifest, None where there is none, and raises to refuse the change.
 Allow = Callable[[Manifest | None], None]
@@ -65,6 +68,19 @@ async def read(engine: Engine, bucket: str, key: str) -> Manifest:
     return parse(stored, bucket, key)
 
 
+async def read_lately(engine: Engine, bucket: str, key: str) -> Manifest:
+    """`read`, from memory where the operator allows it: see `engine.remembered`."""
+    manifests = engine.manifests
+    known = manifests.get(bucket, key)
+    if known is not None:
+        return known
+    begun = manifests.reading(bucket, key)
+    manifest = await read(engine, bucket, key)
+    if len(manifest.extents) <= _REMEMBERED:
+        manifests.read(begun, manifest)
+    return manifest
+
+
 async def check(engine: Engine, bucket: str, key: str, allow: Allow) -> Seen:
     """Ask `allow` before a body is read; the commit asks again, and may begin with what was seen here.
 
@@ -76,15 +92,21 @@ async def check(engine: Engine, bucket: str, key: str, allow: Allow) -> Seen:
 
 
 async def commit(
-    engine: Engine, bucket: str, manifest: Manifest, allow: Allow = anything, seen: Seen | None = None
+    engine: Engine,
+    bucket: str,
+    manifest: Manifest,
+    allow: Allow = anything,
+    seen: Seen | None = None,
+    epoch: str | None = None,
 ) -> None:
     """Make `manifest` the current one of its key, then remove what it replaced.
 
-    Raises what `allow` raises, Contended, and the storage layer's errors. Whether the write took place is
-    open after a plain StorageError and a cancellation: see `may_be_current`.
+    `epoch` as in `swap`. Raises what `allow` raises, Contended, BucketClosing, and the storage layer's
+    errors. Whether the write took place is open after a plain StorageError and a cancellation: see
+    `may_be_current`.
     """
-    await swap(engine, bucket, manifest.key, lambda _: manifest, allow, seen)
-    if manifest.extents:
+    await swap(engine, bucket, manifest.key, lambda _: manifest, allow, seen, epoch)
+    if manifest.extents and engine.backend.capabilities.whole_buckets:
         await _undo_in_another_bucket(engine, bucket, manifest)
 
 
@@ -152,12 +174,34 @@ async def swap(
     successor: Callable[[Manifest | None], Manifest],
     allow: Allow = anything,
     seen: Seen | None = None,
+    epoch: str | None = None,
 ) -> Manifest:
     """`commit` for a manifest that follows from the current one; returns what was written.
 
     `successor` may raise to refuse, and is asked again when another writer was faster. What was `seen`
-    before is as good as current: if it is not, the write is refused.
+    before is as good as current: if it is not, the write is refused. Whoever has published blobs for it has
+    done so under `in_epoch`, and gives the `epoch` of that.
     """
+    if epoch is None:
+        async with in_epoch(engine, bucket) as epoch:
+            return await _swap(engine, bucket, key, successor, allow, seen, epoch)
+    return await _swap(engine, bucket, key, successor, allow, seen, epoch)
+
+
+def in_epoch(engine: Engine, bucket: str) -> AbstractAsyncContextManager[str]:
+    """The block in which blobs are published and the manifest of them is committed; see `engine.leases`."""
+    return leases.writing(engine.backend, engine.leases, bucket)
+
+
+async def _swap(
+    engine: Engine,
+    bucket: str,
+    key: str,
+    successor: Callable[[Manifest | None], Manifest],
+    allow: Allow,
+    seen: Seen | None,
+    epoch: str,
+) -> Manifest:
     place, space = keys.manifest(key), keys.space_of(key)
     await engine.ledger.open(bucket)
     for _ in range(_TRIES):
@@ -165,17 +209,36 @@ async def swap(
         old, seen = current.manifest, None
         allow(old)
         new = successor(old)
+        looked = await engine.leases.renew(bucket, epoch)
         data, began = record.encode(new), engine.now()
         try:
-            with engine.ledger.unless_certain(bucket, space):
-                await engine.backend.write_record(bucket, place, data, expect=current.version)
+            with engine.manifests.changing(bucket, key), engine.ledger.unless_certain(bucket, space):
+                version = await engine.backend.write_record(bucket, place, data, expect=current.version)
         except VersionConflict:
             continue
+        try:
+            await engine.leases.confirm(bucket, epoch, looked)
+        except BaseException as error:
+            engine.ledger.doubt(bucket, space)
+            if old is None and isinstance(error, BucketNotFound):
+                await _take_back(engine, bucket, key, version)
+            raise
         engine.ledger.changed(bucket, space, began, Numbers(1, new.size, len(data)) - current.numbers)
         if old is not None:
             await discard(engine, bucket, [old], kept=new)
         return new
     raise Contended(f"{bucket}/{key}: other writers kept replacing it; try again")
+
+
+async def _take_back(engine: Engine, bucket: str, key: str, version: str) -> None:
+    """Remove a manifest that came too late: its bucket was given up, and its blobs with it."""
+    try:
+        with engine.manifests.changing(bucket, key):
+            await engine.backend.remove_record(bucket, keys.manifest(key), expect=version)
+    except (VersionConflict, RecordNotFound, BucketNotFound):
+        return  # replaced since, or gone with the bucket
+    except StorageError as error:
+        _log.error("an object that can't be read may be left", bucket=bucket, key=key, error=str(error))
 
 
 async def remove(engine: Engine, bucket: str, key: str, allow: Allow = anything) -> Manifest | None:
@@ -191,7 +254,7 @@ async def remove(engine: Engine, bucket: str, key: str, allow: Allow = anything)
         if current.version == ABSENT:
             return None
         try:
-            with engine.ledger.unless_certain(bucket, space):
+            with engine.manifests.changing(bucket, key), engine.ledger.unless_certain(bucket, space):
                 await engine.backend.remove_record(bucket, place, expect=current.version)
         except (VersionConflict, RecordNotFound):
             continue

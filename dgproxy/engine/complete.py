@@ -17,7 +17,7 @@ import msgspec
 
 from dgproxy.engine import deltaspace, duplicates, keys
 from dgproxy.engine.body import Digests
-from dgproxy.engine.commit import Allow, anything, check, commit
+from dgproxy.engine.commit import Allow, anything, check, commit, in_epoch
 from dgproxy.engine.context import Engine
 from dgproxy.engine.copy import ReadingBody
 from dgproxy.engine.ending import ending, finish
@@ -73,7 +73,7 @@ async def complete(
     Raises UploadNotFound, PartInvalid, PartTooSmall, ObjectTooLarge, what `verify` and `allow` raise, and
     what `commit` raises; the upload is then as it was.
     """
-    async with ending(engine, bucket, upload_id) as still_ours:
+    async with in_epoch(engine, bucket) as epoch, ending(engine, bucket, upload_id) as still_ours:
         done = await _result_of(engine, bucket, key, upload_id)
         try:
             upload = await find(engine, bucket, key, upload_id)
@@ -86,7 +86,7 @@ async def complete(
             chosen = _choose(parts, wanted)
             manifest = _manifest(engine, upload, chosen, verify(upload, chosen))
             await still_ours()
-            done = await _commit(engine, bucket, manifest, allow)
+            done = await _commit(engine, bucket, manifest, epoch, allow)
         records = [keys.part(upload_id, part.number) for part in parts]
         await finish(engine, bucket, upload, parts, records, done)
     return done
@@ -143,7 +143,7 @@ def _manifest(engine: Engine, upload: Upload, chosen: Sequence[PartRecord], chec
     )
 
 
-async def _commit(engine: Engine, bucket: str, manifest: Manifest, allow: Allow) -> Manifest:
+async def _commit(engine: Engine, bucket: str, manifest: Manifest, epoch: str, allow: Allow) -> Manifest:
     """Commit the parts as they are, or their bytes taken in again."""
     if manifest.size > engine.policy.object_limit():
         raise ObjectTooLarge(f"the parts add up to {manifest.size} bytes, more than is allowed here")
@@ -153,18 +153,18 @@ async def _commit(engine: Engine, bucket: str, manifest: Manifest, allow: Allow)
     if shared is not None:
         return shared
     if manifest.size <= INLINE_LIMIT:
-        return await _commit_again(engine, bucket, manifest, allow)
+        return await _commit_again(engine, bucket, manifest, epoch, allow)
     if may_be_reference(manifest.size, eligible=engine.policy.eligible(manifest.key)):
         offered = await deltaspace.offered(engine.backend, bucket, keys.space_of(manifest.key))
         founding = Founding(engine, bucket, manifest.key, list(offered))
         against = mostly_against(manifest.extents)
         if against is None and await founding.by_misfit():
             fits = False if offered else None
-            return await _commit_again(engine, bucket, manifest, allow, as_reference=fits)
+            return await _commit_again(engine, bucket, manifest, epoch, allow, as_reference=fits)
         if against is not None and await founding.by_drift(against, manifest.size, manifest.stored):
-            return await _commit_again(engine, bucket, manifest, allow, as_reference=True)
+            return await _commit_again(engine, bucket, manifest, epoch, allow, as_reference=True)
     return await duplicates.store(
-        engine, bucket, manifest, lambda: commit(engine, bucket, manifest, allow), allow
+        engine, bucket, manifest, lambda: commit(engine, bucket, manifest, allow, epoch=epoch), allow
     )
 
 
@@ -185,7 +185,13 @@ async def _require_blobs(engine: Engine, bucket: str, manifest: Manifest) -> Non
 
 
 async def _commit_again(
-    engine: Engine, bucket: str, manifest: Manifest, allow: Allow, *, as_reference: bool | None = None
+    engine: Engine,
+    bucket: str,
+    manifest: Manifest,
+    epoch: str,
+    allow: Allow,
+    *,
+    as_reference: bool | None = None,
 ) -> Manifest:
     """Take the parts' bytes in as one body and commit that instead; `as_reference` as in `intake.take`."""
     async with AsyncExitStack() as stack:
@@ -204,7 +210,7 @@ async def _commit_again(
             extents=extents,
             pins=taken.pins,
         )
-        return await commit_taken(engine, bucket, whole, taken, allow)
+        return await commit_taken(engine, bucket, whole, taken, epoch, allow)
 
 
 class _Joined(ReadingBody):

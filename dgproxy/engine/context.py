@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from dgproxy.codec.workers import Workers
 from dgproxy.engine.budget import Budget
 from dgproxy.engine.ids import new_id
+from dgproxy.engine.leases import Leases
 from dgproxy.engine.ledger import Ledger
 from dgproxy.engine.offers import Offers
 from dgproxy.engine.policy import Policy
 from dgproxy.engine.references import References
+from dgproxy.engine.remembered import Manifests
 from dgproxy.engine.summaries import Summaries
 from dgproxy.storage.backend import Backend
 from dgproxy.storage.cache import FileCache
@@ -40,6 +42,8 @@ class Engine:
     policy: Policy
     now: Callable[[], int]
     ledger: Ledger
+    leases: Leases
+    manifests: Manifests
 
     def new_id(self) -> str:
         """A ULID for this moment."""
@@ -56,9 +60,13 @@ async def running(
     index_memory: int,
     largest_index: int,
     transfer_memory: int,
+    manifest_ttl: float = 0.0,
     now: Callable[[], int] = wall_clock_ms,
 ) -> AsyncIterator[Engine]:
-    """An engine over an open backend and cache for the block; memory limits in bytes, for this process."""
+    """An engine over an open backend and cache for the block; memory limits in bytes, for this process.
+
+    HEAD may be `manifest_ttl` seconds behind other processes.
+    """
     async with Workers(threads) as workers:
         references = References(backend, workers, cache, index_memory, largest_index)
         try:
@@ -72,6 +80,8 @@ async def running(
                 policy,
                 now,
                 Ledger(now),
+                Leases(backend, lambda: new_id(now())),
+                Manifests(manifest_ttl),
             )
         finally:
             references.close()

@@ -48,5 +48,9 @@ class Contended(EngineError):
     """Other writers kept winning the same key; nothing was changed, try again."""
 
 
+class BucketClosing(EngineError):
+    """The bucket is being deleted elsewhere; a little later it is gone, or open again."""
+
+
 class ObjectDamaged(EngineError):
     """Stored bytes are not what was stored, or a blob that the manifest needs is missing."""

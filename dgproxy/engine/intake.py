@@ -182,7 +182,9 @@ async def _blob(arrival: _Arrival, *, whole_object: bool, as_reference: bool | N
             await stack.enter_async_context(deltaspace.writing(engine.backend, bucket, space))
             plan = _Plan()
             if engine.policy.eligible(arrival.key):
-                offered = list(await engine.offers.of(engine.backend, bucket, space))
+                offered = list(
+                    await engine.offers.of(engine.backend, bucket, space, await engine.leases.epoch(bucket))
+                )
                 if as_reference is None:
                     plan.choice = Choice(engine, bucket, arrival.key, offered, stack, in_use)
                     plan.chosen = await plan.choice.of(arrival.first, 0)

@@ -17,6 +17,9 @@ LEDGERS = "ledgers/"
 RUNS = "runs/"
 SPACES = "deltaspaces/"
 
+#: The bucket's own record. The settings beside it have names of their own.
+BUCKET = f"{CONFIG}bucket.json"
+
 #: Long enough to recognise a file, short enough for any file system after ids and suffixes.
 _NAME_LENGTH = 80
 _UNREADABLE = re.compile(r"[^A-Za-z0-9._+@=-]+")

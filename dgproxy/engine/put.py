@@ -8,7 +8,7 @@ import msgspec
 from dgproxy import timing
 from dgproxy.engine import deltaspace, duplicates, keys
 from dgproxy.engine.body import Body
-from dgproxy.engine.commit import Allow, Seen, anything, check, commit, may_be_needed, swap
+from dgproxy.engine.commit import Allow, Seen, anything, check, commit, in_epoch, may_be_needed, swap
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectNotFound
 from dgproxy.engine.intake import Taken, take
@@ -35,26 +35,27 @@ async def put_object(
     BucketNotFound, ObjectTooLarge, Overloaded, Contended, what `allow` and the body raise, and the storage
     layer's errors; then the old object is untouched.
     """
-    seen = await check(engine, bucket, key, allow)
     limit = engine.policy.put_limit() if limit is None else limit
-    async with take(engine, bucket, key, body, whole_object=True, limit=limit) as taken:
-        extents = () if taken.extent is None else (taken.extent,)
-        manifest = Manifest(
-            format=FORMAT,
-            key=key,
-            generation=engine.new_id(),
-            size=taken.digests.size,
-            etag=taken.digests.md5.hex(),
-            created=engine.now() if created is None else created,
-            storage=storage_type(extents),
-            sha256=taken.digests.sha256.hex(),
-            checksums=taken.checksums,
-            attributes=attributes,
-            inline=taken.inline,
-            extents=extents,
-            pins=taken.pins,
-        )
-        return await commit_taken(engine, bucket, manifest, taken, allow, seen)
+    async with in_epoch(engine, bucket) as epoch:
+        seen = await check(engine, bucket, key, allow)
+        async with take(engine, bucket, key, body, whole_object=True, limit=limit) as taken:
+            extents = () if taken.extent is None else (taken.extent,)
+            manifest = Manifest(
+                format=FORMAT,
+                key=key,
+                generation=engine.new_id(),
+                size=taken.digests.size,
+                etag=taken.digests.md5.hex(),
+                created=engine.now() if created is None else created,
+                storage=storage_type(extents),
+                sha256=taken.digests.sha256.hex(),
+                checksums=taken.checksums,
+                attributes=attributes,
+                inline=taken.inline,
+                extents=extents,
+                pins=taken.pins,
+            )
+            return await commit_taken(engine, bucket, manifest, taken, epoch, allow, seen)
 
 
 async def commit_taken(
@@ -62,26 +63,37 @@ async def commit_taken(
     bucket: str,
     manifest: Manifest,
     taken: Taken,
+    epoch: str,
     allow: Allow = anything,
     seen: Seen | None = None,
 ) -> Manifest:
-    """Commit a manifest that points to what was just taken in; a new reference is then offered.
+    """Commit a manifest that points to what was just taken in, in `epoch`; a new reference is then offered.
 
     Both before anyone is answered, so that who has seen a write succeed can count on its reference. Bytes
     that the deltaspace has already are shared, and what was taken in is left to go. Returns what was
     committed; raises what `commit` raises.
     """
     return await duplicates.store(
-        engine, bucket, manifest, lambda: _commit_taken(engine, bucket, manifest, taken, allow, seen), allow
+        engine,
+        bucket,
+        manifest,
+        lambda: _commit_taken(engine, bucket, manifest, taken, epoch, allow, seen),
+        allow,
     )
 
 
 async def _commit_taken(
-    engine: Engine, bucket: str, manifest: Manifest, taken: Taken, allow: Allow, seen: Seen | None
+    engine: Engine,
+    bucket: str,
+    manifest: Manifest,
+    taken: Taken,
+    epoch: str,
+    allow: Allow,
+    seen: Seen | None,
 ) -> None:
     try:
         with timing.stage("commit"):
-            await commit(engine, bucket, manifest, allow, seen)
+            await commit(engine, bucket, manifest, allow, seen, epoch)
     except BaseException as error:
         # A write that never got an answer may still take place, after whoever looks now.
         if isinstance(error, Unavailable) or await may_be_needed(engine, bucket, manifest):

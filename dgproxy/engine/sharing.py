@@ -20,7 +20,16 @@ from contextlib import AsyncExitStack
 import msgspec
 
 from dgproxy.engine import deltaspace, keys, names
-from dgproxy.engine.commit import Allow, anything, commit, discard_blobs, may_be_current, read, swap
+from dgproxy.engine.commit import (
+    Allow,
+    anything,
+    commit,
+    discard_blobs,
+    in_epoch,
+    may_be_current,
+    read,
+    swap,
+)
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectNotFound
 from dgproxy.engine.manifest import Extent, Manifest
@@ -55,16 +64,17 @@ async def share(
     pins = _Pins(engine, bucket)
     try:
         async with AsyncExitStack() as stack:
+            epoch = await stack.enter_async_context(in_epoch(engine, bucket))
             for space in spaces:
                 await stack.enter_async_context(deltaspace.writing(engine.backend, bucket, space))
             if not await _are_there(engine, bucket, blobs):
                 return None
             own = await pins.publish(source.extents, manifest.key)
-            if not await _keep_for_itself(engine, bucket, source, pins):
+            if not await _keep_for_itself(engine, bucket, source, pins, epoch):
                 return None
             perhaps_idle = blobs
             shared = msgspec.structs.replace(shared, pins=own)
-            await _commit(engine, bucket, shared, pins, allow)
+            await _commit(engine, bucket, shared, pins, epoch, allow)
             return shared
     finally:
         # Here, too, a writer ends: what others could not remove meanwhile may be waiting for it.
@@ -145,7 +155,7 @@ class _Pins:
         self.unlisted.difference_update(pins)
 
 
-async def _keep_for_itself(engine: Engine, bucket: str, source: Manifest, pins: _Pins) -> bool:
+async def _keep_for_itself(engine: Engine, bucket: str, source: Manifest, pins: _Pins, epoch: str) -> bool:
     """Give `source` pins of the blobs that were its own; False when it has changed meanwhile."""
     own = source.own_blobs()
     missing = [extent for extent in source.extents if extent.blob in own]
@@ -160,7 +170,7 @@ async def _keep_for_itself(engine: Engine, bucket: str, source: Manifest, pins: 
         return msgspec.structs.replace(unchanged, pins=(*unchanged.pins, *added))
 
     try:
-        await swap(engine, bucket, source.key, with_pins)
+        await swap(engine, bucket, source.key, with_pins, epoch=epoch)
     except _Changed:
         return await _has_pins(engine, bucket, source)
     except BaseException:
@@ -190,9 +200,11 @@ async def _may_list(engine: Engine, bucket: str, key: str, pins: Iterable[str]) 
         return True
 
 
-async def _commit(engine: Engine, bucket: str, shared: Manifest, pins: _Pins, allow: Allow) -> None:
+async def _commit(
+    engine: Engine, bucket: str, shared: Manifest, pins: _Pins, epoch: str, allow: Allow
+) -> None:
     try:
-        await commit(engine, bucket, shared, allow)
+        await commit(engine, bucket, shared, allow, epoch=epoch)
     except BaseException:
         if await may_be_current(engine, bucket, shared):
             pins.listed(shared.pins)

@@ -26,6 +26,7 @@ CODES: Final[Mapping[type[Exception], str]] = {
     engine.ObjectTooLarge: "EntityTooLarge",
     engine.Overloaded: "SlowDown",
     engine.Contended: "OperationAborted",
+    engine.BucketClosing: "ServiceUnavailable",
     engine.ObjectDamaged: "InternalError",
     engine.EngineError: "InternalError",
     storage.BucketNotFound: "NoSuchBucket",
@@ -66,6 +67,8 @@ def to_s3(error: Exception, bucket: str = "", key: str = "", upload_id: str = ""
             )
         case engine.Overloaded() | storage.Busy() | storage.Unavailable():
             return S3Error(code, headers=_RETRY_SOON)
+        case engine.BucketClosing():
+            return S3Error(code, str(error), headers=_RETRY_SOON)
         case engine.EngineError():
             return S3Error(code, str(error))
         case storage.OutOfSpace() | storage.KeyTooLong():

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from dgproxy import timing
 from dgproxy.engine import delete, get, put
-from dgproxy.engine.commit import Allow, anything, read
+from dgproxy.engine.commit import Allow, anything, read, read_lately
 from dgproxy.engine.get import Reading
 from dgproxy.engine.manifest import Manifest
 from dgproxy.http import answers
@@ -117,7 +117,7 @@ async def head_object(call: Call) -> web.StreamResponse:
     """HeadObject: the manifest alone."""
     metadata.refuse_encryption(call.headers)
     selection = _Selection(call.headers, call.s3.query)
-    manifest = await read(call.engine, call.bucket, call.key)
+    manifest = await read_lately(call.engine, call.bucket, call.key)
     start, stop = selection(manifest)
     return web.Response(status=selection.status, headers=selection.answer_headers(manifest, start, stop))
 

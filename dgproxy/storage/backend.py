@@ -90,6 +90,14 @@ class Capabilities:
     digest_hints: bool
     #: `map_blob` works: blobs are files of this host, or memory.
     maps_blobs: bool = True
+    #: `delete_bucket` looks, empties and removes in one step against every other call. Elsewhere it removes
+    #: what has nothing in it, and can't be relied on when something is written meanwhile.
+    whole_buckets: bool = True
+
+    @property
+    def leases_needed(self) -> bool:
+        """Whether nothing but the bucket's record keeps writers from who deletes it: see `engine.leases`."""
+        return not (self.whole_buckets or self.exclusive_locks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +204,11 @@ class Backend(Protocol):
         """Create; BucketExists when it is there."""
 
     async def delete_bucket(self, bucket: str) -> None:
-        """Remove a bucket without records under `objects/`, all its garbage and unfinished uploads with it.
+        """Remove a bucket. Raises BucketNotFound, BucketNotEmpty.
 
-        Raises BucketNotFound, BucketNotEmpty. Atomic against a concurrent `write_record`.
+        Where buckets are whole (`Capabilities`) it has no records under `objects/`, and all its garbage and
+        unfinished uploads go with it, atomically against a concurrent `write_record`. Elsewhere it has
+        nothing at all; `engine.deletion` sees to that.
         """
 
     async def head_bucket(self, bucket: str) -> Bucket:

@@ -178,7 +178,7 @@ async def test_parallel_deletes_leave_nothing(world: World, seed: int) -> None:
 
     await asyncio.gather(*(delete(key) for key in [*names, *names]))
     await world.assert_clean()
-    await world.backend.delete_bucket(world.bucket)
+    await world.delete_bucket()
 
 
 @SEEDS
@@ -275,7 +275,7 @@ async def test_a_bucket_deleted_among_writers(world: World, seed: int) -> None:
     async def remove() -> None:
         await world.delete("s/v0.zip")
         await pause(chance)
-        await world.backend.delete_bucket(world.bucket)
+        await world.delete_bucket()
 
     ends = await asyncio.gather(*(write(number) for number in range(1, 4)), remove(), return_exceptions=True)
     failed = [end for end in ends if isinstance(end, BaseException)]
@@ -291,6 +291,8 @@ async def test_a_bucket_deleted_among_writers(world: World, seed: int) -> None:
 
 async def test_a_bucket_made_anew_during_a_put_gets_no_manifest_without_bytes(world: World) -> None:
     """The blob goes with the first bucket; a manifest in the second would be an object nobody can read."""
+    if not world.backend.capabilities.whole_buckets:
+        pytest.skip("the engine keeps writers and who deletes apart: test_bucket_deletion.py")
     write_record = world.backend.write_record
 
     async def remade(bucket: str, key: str, data: bytes, **options: Any) -> str:

@@ -156,6 +156,6 @@ async def test_a_damaged_record_is_as_if_lost(world: World) -> None:
 async def test_a_bucket_that_goes_away(world: World) -> None:
     async with runs.recorded(world.engine, BUCKET, Run(command="verify")):
         await shown(world, 0)
-        await world.engine.backend.delete_bucket(BUCKET)
+        await world.delete_bucket()
     await world.engine.backend.create_bucket(BUCKET)
     assert await found(world) == []

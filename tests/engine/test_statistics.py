@@ -68,7 +68,7 @@ async def test_attributes_and_duplicates_change_manifests_only(world: World) -> 
 async def test_a_bucket_made_anew_begins_with_nothing(world: World) -> None:
     await world.put("s/x.txt", noise(SIZE))
     await world.backend.remove_record(world.bucket, keys.manifest("s/x.txt"))
-    await world.backend.delete_bucket(world.bucket)
+    await world.delete_bucket()
     assert await statistics.flush(world.engine) == set()
     await world.backend.create_bucket(world.bucket)
     await world.put("s/y.txt", noise(10_000))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dgproxy.codec import files, frames
 from dgproxy.engine import (
+    buckets,
     complete,
     context,
     copy,
@@ -147,6 +148,9 @@ class World:
     ) -> Manifest:
         place = copy.Source(self.bucket, source, plan)
         return await copy.copy_object(self.engine, place, self.bucket, target, attributes)
+
+    async def delete_bucket(self) -> None:
+        await buckets.delete_bucket(self.engine, self.bucket)
 
     async def attributes(self, key: str, attributes: Attributes) -> Manifest:
         return await put.replace_attributes(self.engine, self.bucket, key, lambda _: attributes)

@@ -20,7 +20,7 @@ from dgproxy.codec import forms, frames
 from dgproxy.codec.delta import SourceIndex
 from dgproxy.engine import deltaspace, keys, names
 from dgproxy.engine.codecs import Coding
-from dgproxy.engine.commit import discard_blobs, may_be_current, swap
+from dgproxy.engine.commit import discard_blobs, in_epoch, may_be_current, swap
 from dgproxy.engine.context import Engine
 from dgproxy.engine.manifest import Extent, Manifest, Reference, Window
 from dgproxy.engine.policy import storage_type
@@ -44,6 +44,7 @@ class _Writing:
     engine: Engine
     bucket: str
     rest: Rest
+    epoch: str
     published: set[str] = field(default_factory=set)
 
     @asynccontextmanager
@@ -67,9 +68,12 @@ async def _writing(
 ) -> AsyncIterator[_Writing]:
     """Under the deltaspace's lock, as every writer; what is not kept at the end is removed."""
     space = keys.space_of(key)
-    writing = _Writing(engine, bucket, rest)
     try:
-        async with deltaspace.writing(engine.backend, bucket, space):
+        async with (
+            in_epoch(engine, bucket) as epoch,
+            deltaspace.writing(engine.backend, bucket, space),
+        ):
+            writing = _Writing(engine, bucket, rest, epoch)
             try:
                 yield writing
             finally:
@@ -242,7 +246,7 @@ async def _commit(
         return msgspec.structs.replace(old, **changes)
 
     try:
-        after = await swap(engine, bucket, before.key, successor, _readable)
+        after = await swap(engine, bucket, before.key, successor, _readable, epoch=writing.epoch)
     except _Replaced:
         return None
     except BaseException:

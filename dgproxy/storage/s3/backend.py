@@ -42,6 +42,7 @@ class S3Backend:
             exclusive_locks=alone,
             digest_hints=False,
             maps_blobs=False,
+            whole_buckets=False,
         )
         self._client = client
         self._buckets = Buckets(client, store.bucket_prefix, store.region)

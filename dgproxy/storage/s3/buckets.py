@@ -1,36 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Buckets: each is a bucket of the store, its name behind the configured prefix.
 
-A bucket is deleted by the store's own DeleteBucket, which refuses while anything is in it: so no object that
-is written meanwhile is lost. What nobody needs any more (blobs, uploads, settings) is removed before, and
-only when there is no object.
+A bucket is deleted by the store's own DeleteBucket, which refuses while anything is in it. Some stores look
+and then delete, so what is written in between is lost; `engine.deletion` empties the bucket before, and keeps
+writers away.
 """
 
-import asyncio
 from datetime import datetime
-from itertools import chain
 from typing import Any, Final
 
 from dgproxy.storage.backend import (
     AccessRefused,
     Bucket,
     BucketExists,
-    BucketNotEmpty,
     BucketNotFound,
-    StorageError,
 )
-from dgproxy.storage.s3.client import Client
+from dgproxy.storage.s3.client import Client, Retried
 from dgproxy.storage.s3.failures import NotThere
-from dgproxy.storage.s3.together import together
-
-#: What may be in a bucket without an object.
-_GARBAGE: Final = ("deltaspaces/", "uploads/", "config/", "statistics/", "ledgers/", "runs/")
-
-#: Deletions at once, and pages of a bucket that is emptied at a time.
-_AT_ONCE: Final = 16
-
-#: How often others may put something into a bucket that is being emptied.
-_ATTEMPTS: Final = 20
 
 #: The one region that CreateBucket must not name (S3 API reference, CreateBucket).
 _UNNAMED_REGION: Final = "us-east-1"
@@ -93,37 +79,13 @@ class Buckets:
 
     async def delete(self, bucket: str) -> None:
         """See the contract."""
-        for attempt in range(_ATTEMPTS):
-            if await self._some(bucket, "objects/", 1):
-                raise BucketNotEmpty(f"bucket {bucket!r} has objects")
-            try:
-                await self._client.call("delete_bucket", Bucket=self.name(bucket))
-            except NotThere as error:
+        retried = Retried()
+        try:
+            await self._client.call("delete_bucket", retried, Bucket=self.name(bucket))
+        except (NotThere, BucketNotFound) as error:
+            if not retried.yes:  # else by an earlier try
                 raise BucketNotFound(f"no bucket {bucket!r}") from error
-            except BucketNotEmpty:
-                if not await self._empty(bucket) and attempt:
-                    await asyncio.sleep(0.1 * attempt)  # a store that takes its time to see it
-            else:
-                self._created.pop(bucket, None)
-                return
-        raise StorageError(f"bucket {bucket!r}: the store says it is not empty, but nothing of ours is in it")
-
-    async def _empty(self, bucket: str) -> bool:
-        """Remove a page of what nobody needs; whether there was any."""
-        pages = [await self._some(bucket, prefix, 1000) for prefix in _GARBAGE]
-        keys = list(chain.from_iterable(pages))
-
-        async def remove(key: str) -> None:
-            await self._client.call("delete_object", Bucket=self.name(bucket), Key=key)
-
-        await together(remove, keys, _AT_ONCE)
-        return bool(keys)
-
-    async def _some(self, bucket: str, prefix: str, limit: int) -> list[str]:
-        found = await self._client.call(
-            "list_objects_v2", Bucket=self.name(bucket), Prefix=prefix, MaxKeys=limit
-        )
-        return [each["Key"] for each in found.get("Contents", [])]
+        self._created.pop(bucket, None)
 
 
 def _milliseconds(date: datetime) -> int:

@@ -1,0 +1,578 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""DeleteBucket against writers on other hosts, on a store that looks into a bucket and then deletes it.
+
+Time is the test's own: whoever waits moves the clock on, so that leases end when a test wants it, and nothing
+depends on how fast the machine is. Each host can be stopped before any of its calls to storage, or after the
+call took effect and before its answer.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from dgproxy.engine import bucket_state, buckets, deletion, keys, leases
+from dgproxy.engine.errors import (
+    BucketClosing,
+    Contended,
+    EngineError,
+    ObjectNotFound,
+    PartInvalid,
+    UploadNotFound,
+)
+from dgproxy.engine.ledger import Ledger
+from dgproxy.engine.offers import Offers
+from dgproxy.storage.backend import (
+    Backend,
+    BucketExists,
+    BucketNotEmpty,
+    BucketNotFound,
+    StorageError,
+    VersionConflict,
+)
+from dgproxy.storage.filesystem.locks import LockFile
+from dgproxy.storage.memory import MemoryBackend
+from dgproxy.storage.s3 import Store, opened
+from tests.backends import BUCKET
+from tests.engine.world import Sent, World, world_over
+from tests.storage import stores
+
+#: Seconds between a store's look into a bucket and the deletion, at most: less than `leases.GUARD`.
+WINDOW = 1.0
+
+#: What a write or a deletion that comes to nothing may say.
+REFUSED = (
+    BucketNotFound,
+    BucketNotEmpty,
+    BucketClosing,
+    ObjectNotFound,
+    UploadNotFound,
+    PartInvalid,
+    Contended,
+)
+
+SMALL, LARGE = b"small", random.Random(1).randbytes(20_000)
+
+
+class Time:
+    """The clock of all hosts, and the sleep that moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._due: list[tuple[float, Callable[[], None]]] = []
+
+    def at(self, when: float, act: Callable[[], None]) -> None:
+        self._due.append((when, act))
+
+    def move(self, seconds: float) -> None:
+        self.now += seconds
+        for when, act in [each for each in self._due if each[0] <= self.now]:
+            self._due.remove((when, act))
+            act()
+
+    async def sleep(self, seconds: float) -> None:
+        self.move(seconds)
+        await asyncio.sleep(0)
+
+
+class Gate:
+    """Where a host stops: before its n-th call from now on, or behind it. Nowhere, unless told."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self._stop, self._late = 0, False
+        self.reached, self.go = asyncio.Event(), asyncio.Event()
+        #: Awaited before every call.
+        self.stumble: Callable[[], Awaitable[None]] | None = None
+
+    def stop_at(self, call: int, *, late: bool) -> None:
+        self.calls, self._stop, self._late = 0, call, late
+
+    async def before(self) -> int:
+        if self.stumble is not None:
+            await self.stumble()
+        self.calls += 1
+        if self.calls == self._stop and not self._late:
+            await self._wait()
+        return self.calls
+
+    async def after(self, call: int) -> None:
+        if call == self._stop and self._late:
+            await self._wait()
+
+    async def _wait(self) -> None:
+        self.reached.set()
+        await self.go.wait()
+
+
+class Host:
+    """A host's view of a store: its locks are its own, and DeleteBucket is what some stores make of it."""
+
+    def __init__(self, shared: MemoryBackend, time: Time) -> None:
+        own = MemoryBackend()
+        self.gate = Gate()
+        self._shared = shared
+        self._time = time
+        self.capabilities = replace(
+            shared.capabilities, exclusive_locks=False, digest_hints=False, whole_buckets=False
+        )
+        self.lock, self.try_lock = own.lock, own.try_lock
+
+    async def delete_bucket(self, bucket: str) -> None:
+        call = await self.gate.before()
+        held = self._shared._bucket(bucket)
+        if held.keys:
+            raise BucketNotEmpty(bucket)
+        done = asyncio.Event()
+
+        def delete() -> None:
+            if self._shared._buckets.get(bucket) is held:
+                del self._shared._buckets[bucket]
+            done.set()
+
+        self._time.at(self._time.now + WINDOW, delete)
+        for _ in range(300):  # others have so many turns; if none of them lets time pass, nobody waits for it
+            await asyncio.sleep(0)
+        if not done.is_set():
+            self._time.move(WINDOW)
+        await self.gate.after(call)
+
+    @asynccontextmanager
+    async def stage_blob(self, bucket: str, key: str) -> AsyncIterator[Any]:
+        await self.gate.after(await self.gate.before())
+        async with self._shared.stage_blob(bucket, key) as blob:
+            yield _Writer(blob, self.gate)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._shared, name)
+        if name in ("open_blob", "map_blob"):
+            return method
+
+        async def call(*args: Any, **options: Any) -> Any:
+            number = await self.gate.before()
+            try:
+                return await method(*args, **options)
+            finally:
+                await self.gate.after(number)
+
+        return call
+
+
+class _Writer:
+    def __init__(self, blob: Any, gate: Gate) -> None:
+        self._blob, self._gate = blob, gate
+        self.append = blob.append
+
+    @property
+    def size(self) -> int:
+        return cast("int", self._blob.size)
+
+    async def publish(self) -> None:
+        number = await self._gate.before()
+        await self._blob.publish()
+        await self._gate.after(number)
+
+
+class Hosts:
+    """Three of them over one store."""
+
+    def __init__(self, shared: MemoryBackend, time: Time, hosts: list[Host], worlds: list[World]) -> None:
+        self.shared = shared
+        self.time = time
+        self.gates = [host.gate for host in hosts]
+        self.worlds = worlds
+
+    async def delete(self, number: int) -> None:
+        await buckets.delete_bucket(self.worlds[number].engine, BUCKET)
+
+    async def assert_sound(self) -> None:
+        """What is listed can be read, and the bucket can be written to, or is gone."""
+        world = self.worlds[2]
+        if BUCKET not in self.shared._buckets:
+            with pytest.raises(BucketNotFound):
+                await world.put("late", SMALL)
+            return
+        for key in await world.listed():
+            await world.get(key)
+        await retried(lambda: world.put("late", LARGE))
+        assert await world.get("late") == LARGE
+
+
+async def retried(call: Callable[[], Awaitable[object]]) -> None:
+    """As a client that is told to come back."""
+    for _ in range(5):
+        try:
+            await call()
+        except BucketClosing:
+            continue
+        return
+    pytest.fail("the bucket stays closed")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with stores.seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as store:
+        yield store
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    time = Time()
+    monkeypatch.setattr(leases, "clock", lambda: time.now)
+    for module in (leases, deletion):
+        monkeypatch.setattr(module, "asyncio", _Asyncio(time))
+    return time
+
+
+class _Asyncio:
+    """The module, with another sleep."""
+
+    def __init__(self, time: Time) -> None:
+        self.sleep = time.sleep
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+
+@asynccontextmanager
+async def three_hosts(time: Time, *, made: bool = True) -> AsyncIterator[Hosts]:
+    shared = MemoryBackend()
+    hosts = [Host(shared, time) for _ in range(3)]
+    async with AsyncExitStack() as stack:
+        worlds = [await stack.enter_async_context(world_over(cast("Backend", host))) for host in hosts]
+        if made:
+            await buckets.create_bucket(worlds[2].engine, BUCKET)
+        else:
+            await shared.create_bucket(BUCKET)
+        yield Hosts(shared, time, hosts, worlds)
+
+
+async def new_hosts(time: Time, some: World) -> Hosts:
+    """The same in a moment, with the threads and the memory of another world: for objects without deltas."""
+    shared = MemoryBackend()
+    hosts = [Host(shared, time) for _ in range(3)]
+    engines = [
+        replace(
+            some.engine,
+            backend=cast("Backend", host),
+            offers=Offers(),
+            ledger=Ledger(some.engine.now),
+            leases=leases.Leases(cast("Backend", host), some.engine.new_id),
+        )
+        for host in hosts
+    ]
+    await buckets.create_bucket(engines[2], BUCKET)
+    return Hosts(shared, time, hosts, [World(engine) for engine in engines])
+
+
+@pytest.fixture
+async def hosts(time: Time) -> AsyncIterator[Hosts]:
+    async with three_hosts(time) as hosts:
+        yield hosts
+
+
+async def outcome(call: Awaitable[object]) -> Exception | None:
+    try:
+        await call
+    except (EngineError, StorageError) as error:
+        return error
+    return None
+
+
+async def put(world: World) -> None:
+    await world.put("a/x.bin", LARGE)
+
+
+async def put_small(world: World) -> None:
+    await world.put("a/x", SMALL)
+
+
+async def upload(world: World) -> None:
+    await world.upload("a/m.bin", LARGE)
+
+
+WRITES = {"blob": put, "inline": put_small, "multipart": upload}
+
+
+async def calls_of(gate: Gate, operation: Awaitable[object]) -> int:
+    gate.stop_at(0, late=False)
+    await operation
+    return gate.calls
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "behind"])
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
+@pytest.mark.parametrize("write", WRITES)
+async def test_every_interleaving(time: Time, write: str, warm: bool, late: bool) -> None:
+    """The writer stops at each of its calls, the deleter runs to each of its own, the writer to its end."""
+    ends = set()
+    async with world_over(MemoryBackend()) as some:
+        hosts = await new_hosts(time, some)
+        writes = await calls_of(hosts.gates[0], WRITES[write](hosts.worlds[0]))
+        await hosts.worlds[0].delete((await hosts.worlds[0].listed())[0])
+        deletes = await calls_of(hosts.gates[1], hosts.delete(1))
+        for stop in range(1, writes + 1):
+            for until in range(1, deletes + 2):
+                hosts = await new_hosts(time, some)
+                try:
+                    end = await interleaved(hosts, WRITES[write], stop, until, warm=warm, late=late)
+                except BaseException as error:
+                    error.add_note(f"the writer stopped at {stop}, the deleter ran to {until}")
+                    raise
+                ends.add(end)
+    assert (None, BucketNotEmpty) in ends
+    assert (BucketNotFound, None) in ends
+
+
+async def interleaved(
+    hosts: Hosts, write: Callable[[World], Awaitable[None]], stop: int, until: int, *, warm: bool, late: bool
+) -> tuple[type[Exception] | None, type[Exception] | None]:
+    writer, deleter = hosts.gates[:2]
+    if warm:
+        await hosts.worlds[0].put("first", SMALL)
+        await hosts.worlds[0].delete("first")
+    writer.stop_at(stop, late=late)
+    deleter.stop_at(until, late=False)
+    written = asyncio.ensure_future(outcome(write(hosts.worlds[0])))
+    await either(written, writer.reached)
+    deleted = asyncio.ensure_future(outcome(hosts.delete(1)))
+    await either(deleted, deleter.reached)
+    writer.go.set()
+    await either(written, None)
+    deleter.go.set()
+    failed, kept = await written, await deleted
+    assert failed is None or isinstance(failed, REFUSED), repr(failed)
+    assert kept is None or isinstance(kept, REFUSED), repr(kept)
+    assert not (failed is None and kept is None), "an acknowledged object went with its bucket"
+    if failed is None:
+        [key] = await hosts.worlds[2].listed()
+        assert await hosts.worlds[2].get(key) in (SMALL, LARGE)
+    assert (kept is None) == (BUCKET not in hosts.shared._buckets)
+    await hosts.assert_sound()
+    return type(failed) if failed else None, type(kept) if kept else None
+
+
+async def either(task: asyncio.Future[Any], reached: asyncio.Event | None, turns: int = 3000) -> None:
+    """Let a task run to its end, to where it stops, or to where it waits for the other."""
+    for _ in range(turns):
+        if task.done() or (reached is not None and reached.is_set()):
+            return
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_everything_at_once(time: Time, seed: int) -> None:
+    """What was acknowledged is there until its own writer deletes it, however long anybody was stopped."""
+    chance = random.Random(seed)
+    async with three_hosts(time, made=bool(seed % 3)) as hosts:
+        kept: list[str] = []
+        for gate in hosts.gates:
+            gate.stumble = stumbling(chance, time)
+
+        async def write(number: int) -> None:
+            world = hosts.worlds[number % 3]
+            for turn in range(8):
+                key, data = f"s/{number}-{turn}", chance.choice([SMALL, LARGE])
+                body = Sent(data, chunk=7000, pause=True)
+                if await outcome(world.put(key, body)) is not None:
+                    continue
+                assert await hosts.worlds[(number + 1) % 3].get(key) == data
+                if chance.random() < 0.9:
+                    await world.delete(key)
+                else:
+                    kept.append(key)
+                    return
+
+        async def remake(number: int) -> None:
+            engine = hosts.worlds[number].engine
+            for _ in range(8):
+                failed = await outcome(buckets.delete_bucket(engine, BUCKET))
+                assert failed is None or isinstance(failed, REFUSED), repr(failed)
+                failed = await outcome(buckets.ensure_bucket(engine, BUCKET))
+                assert failed is None or isinstance(failed, (*REFUSED, VersionConflict)), repr(failed)
+
+        await asyncio.gather(*map(write, range(4)), remake(0), remake(1))
+        for gate in hosts.gates:
+            gate.stumble = None
+        if kept:
+            assert set(kept) <= set(await hosts.worlds[2].listed())
+        await hosts.assert_sound()
+
+
+def stumbling(chance: random.Random, time: Time) -> Callable[[], Awaitable[None]]:
+    """Others get some turns before a call; now and then a long time passes."""
+
+    async def stumble() -> None:
+        for _ in range(chance.randrange(12)):
+            await asyncio.sleep(0)
+        if chance.random() < 0.03:
+            time.move(chance.choice([1.0, 2.5, 4.0, 20.0]))
+
+    return stumble
+
+
+async def test_a_deletion_that_died_is_gone_on_with(hosts: Hosts) -> None:
+    """Wherever a deleter stops for ever, the bucket can be used again, or deleted."""
+    await put(hosts.worlds[0])
+    await hosts.worlds[0].delete("a/x.bin")
+    until = 1
+    while True:
+        hosts.gates[1].stop_at(until, late=True)
+        dying = asyncio.ensure_future(outcome(hosts.delete(1)))
+        await either(dying, hosts.gates[1].reached)
+        if dying.done():
+            break
+        if BUCKET in hosts.shared._buckets:
+            await hosts.delete(0)
+        dying.cancel()
+        hosts.gates[1].reached.clear()
+        with pytest.raises(asyncio.CancelledError):
+            await dying
+        await buckets.ensure_bucket(hosts.worlds[0].engine, BUCKET)
+        await hosts.worlds[0].put("a/x.bin", LARGE)
+        await hosts.worlds[0].delete("a/x.bin")
+        until += 1
+    assert until > 8
+    await hosts.assert_sound()
+
+
+async def test_writers_take_over_a_claim_that_was_left(hosts: Hosts) -> None:
+    await put(hosts.worlds[0])
+    backend, state = hosts.worlds[0].backend, await bucket_state.read(hosts.worlds[0].backend, BUCKET)
+    assert state.state is not None
+    await bucket_state.write(backend, BUCKET, "deleting", state.state.epoch, "another", expect=state.version)
+    hosts.time.move(leases.LEASE)
+    with pytest.raises(BucketClosing):
+        await hosts.worlds[0].put("b", SMALL)
+    hosts.time.move(leases.ABANDONED)
+    await hosts.worlds[0].put("b", SMALL)
+    assert await hosts.worlds[1].get("b") == SMALL
+    assert await hosts.worlds[1].get("a/x.bin") == LARGE
+
+
+async def test_create_bucket_finishes_what_was_being_emptied(hosts: Hosts) -> None:
+    await put(hosts.worlds[0])
+    await hosts.shared.remove_record(BUCKET, keys.manifest("a/x.bin"))
+    state = await bucket_state.read(hosts.worlds[0].backend, BUCKET)
+    assert state.state is not None
+    await bucket_state.write(
+        hosts.worlds[0].backend, BUCKET, "emptying", state.state.epoch, "another", expect=state.version
+    )
+    hosts.time.move(leases.LEASE)
+    with pytest.raises(BucketClosing):
+        await hosts.worlds[0].put("b", SMALL)
+    await buckets.ensure_bucket(hosts.worlds[1].engine, BUCKET)
+    assert await hosts.worlds[1].stored() == []
+    await hosts.worlds[0].put("b", SMALL)
+
+
+async def test_objects_are_never_emptied_away(hosts: Hosts) -> None:
+    """A record that says so does not make garbage of what is there."""
+    await put(hosts.worlds[0])
+    state = await bucket_state.read(hosts.worlds[0].backend, BUCKET)
+    assert state.state is not None
+    await bucket_state.write(
+        hosts.worlds[0].backend, BUCKET, "emptying", state.state.epoch, "another", expect=state.version
+    )
+    with pytest.raises(BucketNotEmpty):
+        await hosts.delete(1)
+    assert await hosts.worlds[2].get("a/x.bin") == LARGE
+    hosts.time.move(leases.LEASE)
+    await hosts.worlds[0].put("b", SMALL)
+
+
+async def test_a_bucket_that_was_never_written_to_goes_at_once(hosts: Hosts) -> None:
+    before = hosts.time.now
+    await hosts.delete(0)
+    assert hosts.time.now - before <= WINDOW
+    with pytest.raises(BucketNotFound):
+        await hosts.worlds[1].put("a", SMALL)
+
+
+async def test_a_warm_writer_looks_at_nothing(hosts: Hosts) -> None:
+    await hosts.worlds[0].put("a", SMALL)
+    reads = []
+    read_record = hosts.shared.read_record
+
+    async def counted(bucket: str, key: str) -> Any:
+        reads.append(key)
+        return await read_record(bucket, key)
+
+    hosts.shared.read_record = counted  # type: ignore[method-assign]
+    await hosts.worlds[0].put("a", SMALL)
+    assert reads == [keys.manifest("a")]
+    hosts.time.move(leases.FRESH + 1)
+    await hosts.worlds[0].put("a", SMALL)
+    assert reads[1:] == [keys.BUCKET, keys.manifest("a")]
+
+
+async def test_references_of_another_life_are_not_used(hosts: Hosts) -> None:
+    """What a bucket offered before it was made anew is remembered by nobody."""
+    first = random.Random(2).randbytes(200_000)
+    await hosts.worlds[0].put("s/v0.zip", first)
+    await hosts.worlds[1].put("s/v1.zip", first[:-10])
+    for key in ("s/v0.zip", "s/v1.zip"):
+        await hosts.worlds[0].delete(key)
+    await hosts.delete(0)
+    await buckets.ensure_bucket(hosts.worlds[0].engine, BUCKET)
+    await hosts.worlds[1].put("s/v2.zip", first[:-20])
+    assert await hosts.worlds[2].get("s/v2.zip") == first[:-20]
+
+
+async def test_a_bucket_made_by_others_is_opened_with_care(time: Time) -> None:
+    async with three_hosts(time, made=False) as hosts:
+        before = time.now
+        await hosts.worlds[0].put("a", SMALL)
+        assert time.now - before >= leases.GUARD
+        with pytest.raises(BucketNotEmpty):
+            await hosts.delete(1)
+        with pytest.raises(BucketExists):
+            await buckets.create_bucket(hosts.worlds[1].engine, BUCKET)
+
+
+async def test_over_a_store_that_looks_and_then_deletes(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hosts on a real one: either the bucket has every object that was acknowledged, or it is gone."""
+    monkeypatch.setattr(leases, "FRESH", 0.3)
+    monkeypatch.setattr(leases, "LEASE", 0.5)
+    chance = random.Random(1)
+    ends: set[bool] = set()
+    async with AsyncExitStack() as stack:
+        engines = []
+        for number in range(2):
+            locks = tmp_path / str(number)
+            locks.touch()
+            backend = await stack.enter_async_context(opened(store, LockFile(bytes(locks))))
+            engines.append((await stack.enter_async_context(world_over(backend))).engine)
+        for round_ in range(8):
+            name = f"b{round_}"
+            one, other = (World(engine, name) for engine in engines)
+            await buckets.create_bucket(one.engine, name)
+            await one.put("first", SMALL)
+            await one.delete("first")
+
+            async def write(world: World, number: int) -> str | None:
+                await asyncio.sleep(chance.random() * 0.8)
+                key = f"s/{number}"
+                return key if await outcome(world.put(key, chance.choice([SMALL, LARGE]))) is None else None
+
+            writes = [write((one, other)[number % 2], number) for number in range(round_ % 4 + 1)]
+            kept, *keys_ = await asyncio.gather(outcome(other.delete_bucket()), *writes)
+            there = [key for key in keys_ if key is not None]
+            ends.add(kept is None)
+            if kept is None:
+                assert not there
+                with pytest.raises(BucketNotFound):
+                    await one.backend.head_bucket(name)
+            else:
+                assert isinstance(kept, (BucketNotEmpty, BucketClosing)), repr(kept)
+                assert set(there) <= set(await one.listed())
+                for key in await other.listed():
+                    assert await other.get(key) in (SMALL, LARGE)
+    assert False in ends
