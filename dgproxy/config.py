@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
-from dgproxy.config_keys import read_keys
+from dgproxy.config_keys import has_secrets, read_keys
 from dgproxy.settings import Settings, ui_directory
 
 __all__ = ["PREFIX", "ConfigError", "Configuration", "Settings", "StartError", "load", "ui_directory"]
@@ -66,10 +66,11 @@ class StartError(Exception):
 
 
 class Configuration(NamedTuple):
-    """The settings, and the file that some of them come from."""
+    """The settings, and the file that some of them come from; `secret` when secrets stand in it."""
 
     settings: Settings
     file: Path | None
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ class _Source:
     place: str
     said: Mapping[str, object]
     variables: Mapping[str, str] | None = None
+    #: Whether who reads it knows a secret.
+    secret: bool = False
 
     def where(self, name: str) -> str:
         return self.place if self.variables is None else f"{self.place} {self.variables[name]}"
@@ -111,7 +114,7 @@ def load(
     problems += _one_id_twice(said, origin)
     if problems:
         raise ConfigError(problems)
-    return Configuration(Settings.model_validate(said), path)
+    return Configuration(Settings.model_validate(said), path, from_file.secret)
 
 
 # -- sources -----------------------------------------------------------------------------------------------
@@ -147,6 +150,7 @@ def _known(
     content: Mapping[str, object], path: str, environment: Mapping[str, str], problems: list[str]
 ) -> _Source:
     known = Settings.model_fields
+    secret = has_secrets(content)
     if "keys" in content:
         keys, wrong = read_keys(content["keys"], f"in {path}", environment)
         content = {**content, "keys": keys}
@@ -154,7 +158,8 @@ def _known(
     problems += [
         f"{_shown(name)} (in {path}): {_unknown(name, known)}" for name in content if name not in known
     ]
-    return _Source(f"in {path}", {name: value for name, value in content.items() if name in known})
+    said = {name: value for name, value in content.items() if name in known}
+    return _Source(f"in {path}", said, secret=secret)
 
 
 def _read_environment(environment: Mapping[str, str], problems: list[str]) -> _Source:

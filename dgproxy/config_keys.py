@@ -14,12 +14,13 @@ from pydantic import ValidationError
 
 from dgproxy.settings import AccessKeySettings
 
-__all__ = ["Keys", "read_keys"]
+__all__ = ["Keys", "has_secrets", "read_keys"]
 
 #: Where a secret may come from.
 _IN_FILE: Final = "secret_access_key_file"
 _IN_ENVIRONMENT: Final = "secret_access_key_variable"
 _SECRETS: Final = ("secret_access_key", _IN_FILE, _IN_ENVIRONMENT)
+_SAID: Final = ("secret_access_key", "aws_secret_access_key", "aws_session_token")
 _KNOWN: Final = frozenset(AccessKeySettings.model_fields) | set(_SECRETS)
 _NEVER_SHOWN: Final = frozenset({"access_key_id", *_SECRETS})
 
@@ -49,6 +50,17 @@ def read_keys(tables: object, place: str, environment: Mapping[str, str]) -> Key
                 problems.append(f"keys, table {number} ({place}): access_key_id is in another table as well")
             keys.append(key)
     return Keys(tuple(keys), problems)
+
+
+def has_secrets(content: Mapping[str, object]) -> bool:
+    """Whether a configuration file says a secret itself, and not where it is."""
+    tables = content.get("keys")
+    places = (
+        [content, *(each for each in tables if isinstance(each, dict))]
+        if isinstance(tables, list)
+        else [content]
+    )
+    return any(name in place for place in places for name in _SAID)
 
 
 class _Wrong(ValueError):

@@ -240,6 +240,32 @@ def test_warning_when_open_to_the_network(tmp_path: Path, credentials: dict[str,
     assert warned == ("WARNING: whoever can reach this address" in said) == (not credentials)
 
 
+@pytest.mark.parametrize(
+    ("content", "mode", "warned"),
+    [
+        ('access_key_id = "{id}"\nsecret_access_key = "{secret}"', 0o644, True),
+        ('access_key_id = "{id}"\nsecret_access_key = "{secret}"', 0o640, False),
+        ('access_key_id = "{id}"\nsecret_access_key = "{secret}"', 0o600, False),
+        ('[[keys]]\naccess_key_id = "{id}"\nsecret_access_key = "{secret}"', 0o604, True),
+        ('[[keys]]\naccess_key_id = "{id}"\nsecret_access_key_variable = "SECRET"', 0o644, False),
+    ],
+)
+def test_warning_when_everybody_can_read_the_secrets(
+    tmp_path: Path, content: str, mode: int, warned: bool
+) -> None:
+    key, secret = CREDENTIALS.values()
+    file = tmp_path / "settings.toml"
+    file.write_text(content.format(id=key, secret=secret))
+    file.chmod(mode)
+    with serving(tmp_path, "-c", "settings.toml", SECRET=secret) as server:
+        server.started()
+        assert server.stop() == 0
+        said = server.out.read_text()
+    assert (f"WARNING: everybody on this machine can read the secrets in {file}." in said) == warned
+    assert ("everybody can read it" in server.err.read_text()) == warned
+    assert secret not in said + server.err.read_text()
+
+
 def test_an_interrupted_start_is_no_traceback(tmp_path: Path) -> None:
     """A signal at any moment of the start ends it, and the next start finds nothing in the way."""
     for delay in (0.3, 0.5, 0.7, 0.9):

@@ -5,6 +5,7 @@ Promises: every wrong setting is a line on stderr before anything is made; the e
 when the server cannot start, 0 after a clean stop. What serves is `app` and `supervisor`.
 """
 
+import stat
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -56,7 +57,7 @@ def _serve(configuration: Configuration) -> int:
 
 def _report(configuration: Configuration, ports: Ports) -> None:
     """Tell the operator what is running: everything that would be a surprise later."""
-    settings, file = configuration
+    settings, file, secret = configuration
     has_ui = (ui_directory() / "index.html").is_file()
     facts = {
         "S3": ports.s3_url,
@@ -79,6 +80,16 @@ def _report(configuration: Configuration, ports: Ports) -> None:
             bold=True,
         )
         _log.warning("open to the network without credentials", listen_addr=str(settings.listen_addr))
+    if file is not None and secret and file.stat().st_mode & stat.S_IROTH:
+        click.secho(
+            f"\n  WARNING: everybody on this machine can read the secrets in {file.absolute()}.\n"
+            "  Take that away (chmod o-r), and change them if somebody may have looked.\n",
+            fg="red",
+            bold=True,
+        )
+        _log.warning(
+            "the configuration file has secrets, and everybody can read it", file=str(file.absolute())
+        )
 
 
 def _backend(settings: Settings) -> str:
