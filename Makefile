@@ -65,6 +65,10 @@ test-c: programs
 test-moto: .venv/.tools clients-installed  ## Run the backend contract over moto, too; takes minutes.
 	@MOTO_CONTRACT=1 $(VENV)/python -m pytest tests/storage/test_s3.py $(ARGS)
 
+.PHONY: check-history
+check-history: .venv/.tools .venvs/parity/.made  ## Kill, stop and mislead three proxies through 100,000 calls, and judge their history; ARGS="--calls 5000".
+	@$(VENV)/python -m tests.consistency $(ARGS)
+
 .PHONY: test-ui
 test-ui: ui
 	@if [[ -n "$(NPM)" ]]; then cd ui && npm run --silent test; fi

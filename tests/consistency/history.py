@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every call and its answer, by any number of threads, and what they say of each key's register.
+
+A call is begun before anything is sent and ended once its answer is read:
+
+- `wrote`, `saw`, `refused`, `listed`: the answer says what the register held, or holds from then on;
+- `lost`: no answer, or one of 5xx. A write may have happened, or happen later;
+- `failed`: the answer says that nothing was done, and not why.
+
+Every write has a name of its own, which its object carries as metadata; so an answer tells whose bytes it
+shows. Bytes, lengths and etags are compared at once, what `register` decides when all is over. What a COPY
+took is known only from its answer, or from those who see its object later.
+"""
+
+import itertools
+import math
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tests.consistency.contents import Content
+from tests.consistency.register import (
+    ANYTHING,
+    NOTHING,
+    Need,
+    Operation,
+    Value,
+    a_write,
+    an_etag,
+    check,
+)
+
+Outcome = Literal["done", "refused", "unknown", "failed"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that is under way."""
+
+    kind: str
+    key: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a listing: what was asked, and key -> etag as answered, in that order."""
+
+    prefix: str
+    after: str
+    found: Mapping[str, str]
+    truncated: bool
+
+    def covers(self, key: str) -> bool:
+        """Whether a key that was there had to be on it."""
+        last = next(reversed(self.found), "") if self.truncated else None
+        return key.startswith(self.prefix) and self.after < key and (last is None or key <= last)
+
+
+@dataclass(frozen=True)
+class _Sighting:
+    etag: str
+    at: float
+
+
+@dataclass
+class History:
+    """All there is to know of a run."""
+
+    #: Etag -> the bytes that have it.
+    contents: dict[str, Content] = field(default_factory=dict)
+    counts: Counter[tuple[str, Outcome]] = field(default_factory=Counter)
+    #: What was wrong in itself: wrong bytes, an answer that no request can have.
+    wrong: list[str] = field(default_factory=list)
+    _etags: dict[str, str | None] = field(default_factory=dict)
+    _operations: list[tuple[str, Operation]] = field(default_factory=list)
+    _copies: list[tuple[str, str, Operation]] = field(default_factory=list)
+    _pages: list[tuple[Call, float, Page]] = field(default_factory=list)
+    _seen: dict[str, _Sighting] = field(default_factory=dict)
+    _clock: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    # -- recording -----------------------------------------------------------------------------------------
+
+    def will_write(self, write: str, etag: str | None, content: Content | None = None) -> None:
+        """Name a write before it is sent; a COPY has no etag yet."""
+        with self._lock:
+            self._etags[write] = etag
+            if content is not None:
+                # A copy of a multipart object has the MD5 of its bytes for an etag.
+                self.contents[content.etag] = self.contents[content.md5] = content
+
+    def begin(self, kind: str, key: str) -> Call:
+        """A call is about to be sent."""
+        return Call(kind, key, next(self._clock))
+
+    def wrote(self, call: Call, write: str | None, need: Need = ANYTHING) -> None:
+        """Its write took place; None: a delete."""
+        self._end(call, "done", need, writes=True, write=write)
+
+    def copied(self, call: Call, write: str, source: str, etag: str, need: Need = ANYTHING) -> None:
+        """The bytes of `source`, which then had that etag, are at the call's key."""
+        if etag not in self.contents:
+            self.complain(f"{call.kind} {call.key}: etag {etag}, which no write had")
+            return
+        self.sighted(write, etag)
+        if source == call.key:
+            self.wrote(call, write, self._etag_of_source(etag))
+            return
+        self.wrote(call, write, need)
+        with self._lock:
+            self._operations.append(
+                (source, self._reading(call, next(self._clock), self._etag_of_source(etag)))
+            )
+
+    def saw(self, call: Call, write: str, etag: str) -> None:
+        """The object of a write was there."""
+        self.sighted(write, etag)
+        self._end(call, "done", a_write(write))
+
+    def refused(self, call: Call, need: Need, key: str | None = None) -> None:
+        """Nothing was done, because of what was at its key (or another: the source of a copy)."""
+        self._end(call, "refused", need, key=key)
+
+    def listed(self, call: Call, page: Page) -> None:
+        """A page was read."""
+        with self._lock:
+            self.counts[call.kind, "done"] += 1
+            self._pages.append((call, next(self._clock), page))
+
+    def lost(
+        self, call: Call, write: str | None = None, need: Need = ANYTHING, *, writes: bool = True
+    ) -> None:
+        """Nobody knows what became of it."""
+        self._end(call, "unknown", need, writes=writes, write=write)
+
+    def copy_lost(self, call: Call, write: str, source: str, need: Need = ANYTHING) -> None:
+        """The same of a copy."""
+        self.lost(call, write, need)
+        with self._lock:
+            self._copies.append((write, source, self._reading(call, math.inf, ANYTHING)))
+
+    def failed(self, call: Call) -> None:
+        """Nothing was done."""
+        with self._lock:
+            self.counts[call.kind, "failed"] += 1
+
+    def count(self, kind: str, outcome: Outcome) -> None:
+        """A call that no register shows: the parts of an upload."""
+        with self._lock:
+            self.counts[kind, outcome] += 1
+
+    def sighted(self, write: str, etag: str) -> None:
+        """The object of a write was seen with this etag."""
+        with self._lock:
+            if write not in self._etags:
+                self.wrong.append(f"an object of {write!r}, which nobody wrote, etag {etag}")
+                return
+            if self._etags[write] is None:
+                self._etags[write] = etag
+                self._seen[write] = _Sighting(etag, next(self._clock))
+            if self._etags[write] != etag:
+                self.wrong.append(f"the object of {write} has etag {etag}, not {self._etags[write]}")
+
+    def complain(self, sentence: str) -> None:
+        """Something is wrong in itself."""
+        with self._lock:
+            self.wrong.append(sentence)
+
+    @property
+    def calls(self) -> int:
+        """Calls that were sent and have ended."""
+        with self._lock:
+            return sum(count for (_, outcome), count in self.counts.items() if outcome != "failed")
+
+    # -- judging -------------------------------------------------------------------------------------------
+
+    def operations(self) -> dict[str, list[Operation]]:
+        """By key, what happened to its register; everything has ended."""
+        found: dict[str, list[Operation]] = {}
+        for key, operation in self._operations:
+            found.setdefault(key, []).append(self._resolved(operation))
+        for write, source, reading in self._copies:
+            sighting = self._seen.get(write)
+            if sighting is not None and sighting.etag in self.contents:
+                need = self._etag_of_source(sighting.etag)
+                took = Operation(reading.kind, reading.called, sighting.at, need)
+                found.setdefault(source, []).append(took)
+        first = {key: min(each.called for each in each_key) for key, each_key in found.items()}
+        for call, answered, page in self._pages:
+            for key in found.keys() | page.found.keys():
+                if key in page.found or (page.covers(key) and first[key] < answered):
+                    need = an_etag(page.found[key]) if key in page.found else NOTHING
+                    operation = Operation(call.kind, call.at, answered, need)
+                    found.setdefault(key, []).append(operation)
+        return found
+
+    def violations(self) -> list[str]:
+        """All that is wrong, in words."""
+        found = list(self.wrong)
+        for key, operations in sorted(self.operations().items()):
+            violation = check(operations)
+            if violation is not None:
+                found.append(f"{key}: {violation}")
+        return found
+
+    def _end(
+        self,
+        call: Call,
+        outcome: Outcome,
+        need: Need,
+        *,
+        writes: bool = False,
+        write: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        with self._lock:
+            self.counts[call.kind, outcome] += 1
+            answered = math.inf if outcome == "unknown" else next(self._clock)
+            if outcome == "unknown" and not writes:
+                return  # an answer that was not read says nothing
+            value = None if write is None else Value(write, None)  # its etags when all is over
+            operation = Operation(call.kind, call.at, answered, need, writes, value)
+            self._operations.append((call.key if key is None else key, operation))
+
+    def _reading(self, call: Call, answered: float, need: Need) -> Operation:
+        return Operation(f"{call.kind} from", call.at, answered, need)
+
+    def _etag_of_source(self, etag: str) -> Need:
+        """What a copy's source was: an object of the same bytes, perhaps with a multipart etag."""
+        content = self.contents[etag]
+        return an_etag(content.md5, content.etag)
+
+    def _resolved(self, operation: Operation) -> Operation:
+        if operation.value is None:
+            return operation
+        write = operation.value.write
+        etag = self._etags.get(write)
+        value = Value(write, None if etag is None else frozenset({etag}))
+        return Operation(
+            operation.kind, operation.called, operation.answered, operation.need, operation.writes, value
+        )
+
+
+def in_order(keys: Iterable[str]) -> bool:
+    """Whether a listing's keys ascend, none twice, in the order of their UTF-8 bytes."""
+    encoded = [key.encode() for key in keys]
+    return all(first < second for first, second in itertools.pairwise(encoded))
