@@ -19,6 +19,7 @@ import pytest
 from dgproxy.engine import buckets, leases
 from dgproxy.engine.commit import read_lately
 from dgproxy.engine.offers import Offers
+from dgproxy.engine.parts import parts_of
 from dgproxy.engine.remembered import Manifests
 from dgproxy.engine.summaries import Summaries
 from dgproxy.storage.filesystem.locks import LockFile
@@ -127,6 +128,20 @@ async def test_objects_stored_whole(world: World) -> None:
     assert await requests_of(world.get("small.bin")) == [GET, GET]
 
 
+async def test_multipart(world: World) -> None:
+    data = random.Random(3).randbytes(6 * MIB)
+    await world.put("first", b"")
+    assert await requests_of(world.begin("large.bin")) == [PUT]
+    upload = await world.begin("large.bin")
+    for number in (1, 2):
+        # the upload, the bytes, the upload again, what the part replaces, its record, whether it came late
+        sent = await requests_of(world.part("large.bin", upload, number, data))
+        assert sent == [GET, PUT, GET, GET, PUT, GET]
+    parts = await parts_of(world.engine, BUCKET, upload)
+    sent = await requests_of(world.complete("large.bin", upload, parts))
+    assert Counter(sent) == Counter({GET: 11, LIST: 1, PUT: 2, DELETE: 3})
+
+
 async def test_listings(world: World) -> None:
     for number in range(5):
         await world.put(f"a/{number}", b"x")
@@ -158,8 +173,9 @@ async def test_head_from_memory(world: World) -> None:
     assert await etag() == (await world.head("a")).etag != first
 
 
-async def test_a_deleted_bucket(world: World) -> None:
+async def test_buckets(world: World) -> None:
     """Nobody wrote to it: its record is read, claimed, given up, removed; the rest looks for leftovers."""
-    await buckets.create_bucket(world.engine, "another")
+    sent = await requests_of(buckets.create_bucket(world.engine, "another"))
+    assert sent == ["head_bucket", "create_bucket", PUT]
     sent = await requests_of(buckets.delete_bucket(world.engine, "another"))
     assert Counter(sent) == Counter({LIST: 15, GET: 1, PUT: 2, DELETE: 1, "delete_bucket": 1})
