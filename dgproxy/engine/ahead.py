@@ -30,11 +30,6 @@ class Ahead(Generic[T]):
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    @property
-    def started(self) -> bool:
-        """Whether a result is waiting to be taken."""
-        return self._task is not None
-
     def start(self, step: Coroutine[Any, Any, T]) -> None:
         """Begin `step`; the one before must have been taken."""
         if self._task is not None:

@@ -15,6 +15,7 @@ from dgproxy.codec.delta import SourceIndex
 from dgproxy.engine import deltaspace, keys
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectDamaged
+from dgproxy.engine.likeness import likenesses
 from dgproxy.engine.manifest import Reference
 from dgproxy.engine.policy import FITS, FITS_LATER, PLACES, PLACES_LATER, closest
 
@@ -49,11 +50,7 @@ class Choice:
     async def of(self, window: memoryview, position: int) -> Chosen | None:
         """The reference for a body with this window at this offset, if one fits."""
         places, least = (PLACES, FITS) if position == 0 else (PLACES_LATER, FITS_LATER)
-        promised = [
-            (reference, saving)
-            for reference in list(self._offered)
-            if (saving := await self._promise(reference, window, position, places)) is not None
-        ]
+        promised = await self._promised(window, position, places)
         while (best := closest(promised, keys.readable(self._key), least)) is not None:
             try:
                 index = await self._stack.enter_async_context(
@@ -67,15 +64,24 @@ class Choice:
             return best, index
         return None
 
-    async def _promise(
-        self, reference: Reference, window: memoryview, position: int, places: int
-    ) -> float | None:
-        """What a reference promises to save; None when it is damaged."""
-        try:
-            return await self._engine.references.likeness(self._bucket, reference, window, position, places)
-        except ObjectDamaged as error:
-            await self._withdraw(reference, error)
-            return None
+    async def _promised(
+        self, window: memoryview, position: int, places: int
+    ) -> list[tuple[Reference, float]]:
+        """What each reference promises to save, those left out that are damaged."""
+        async with AsyncExitStack() as stack:
+            sketches: dict[Reference, SourceIndex] = {}
+            for reference in list(self._offered):
+                sketched = self._engine.references.sketched(self._bucket, reference)
+                try:
+                    sketches[reference] = await stack.enter_async_context(sketched)
+                except ObjectDamaged as error:
+                    await self._withdraw(reference, error)
+            if not sketches:
+                return []
+            # All of them by one call to a worker thread: it costs as much as what is done there.
+            asked = (list(sketches.values()), window, position, places)
+            savings = await self._engine.workers.run(likenesses, *asked)
+            return list(zip(sketches, savings, strict=True))
 
     async def _withdraw(self, reference: Reference, error: ObjectDamaged) -> None:
         _log.error("reference damaged; no longer offered", bucket=self._bucket, error=str(error))

@@ -15,7 +15,7 @@ from dgproxy.codec import frames
 from dgproxy.engine import deltaspace, keys, measures
 from dgproxy.engine.ahead import Ahead
 from dgproxy.engine.body import Body, Digests
-from dgproxy.engine.choice import Choice, Chosen
+from dgproxy.engine.choice import Choice
 from dgproxy.engine.commit import discard_blobs
 from dgproxy.engine.context import Engine
 from dgproxy.engine.founding import Founding
@@ -46,12 +46,11 @@ class Taken:
 class _Plan:
     """What may become of a body that takes part in its deltaspace.
 
-    It is encoded against the `chosen` reference, or stored whole until `choice` finds that a window fits one.
-    With a `founding` it may become a reference, with `renews` it does when it is stored whole.
+    It is encoded against the reference that `choice` finds for a window, the first or a later one, and stored
+    whole until then. With a `founding` it may become a reference, with `renews` it does when stored whole.
     """
 
     choice: Choice | None = None
-    chosen: Chosen | None = None
     founding: Founding | None = None
     renews: bool = False
 
@@ -90,10 +89,6 @@ class _Arrival:
 
     async def taken(self, staging: Staging, plan: _Plan) -> Taken:
         """Store the body and ask its sender whether it is right."""
-        if plan.chosen is None:
-            await staging.begin_whole()
-        else:
-            await staging.begin_delta(*plan.chosen)
         digests = await self._store(staging, plan.choice)
         checksums = self.body.verify(digests)
         await plan.settle(staging)
@@ -104,23 +99,32 @@ class _Arrival:
     async def _store(self, staging: Staging, choice: Choice | None) -> Digests:
         """Send every window through: one in work while the next one fills."""
         async with Ahead[None]() as work:
-            window, number = self.first, 0
-            while window:
-                if work.started:
-                    await work.result()
-                work.start(self._work(staging, choice, window, number))
-                window, number = await self.incoming.window(), number + 1
-            if work.started:
+            work.start(self._work(staging, choice, self.first, 0))
+            number = 1
+            while window := await self.incoming.window():
                 await work.result()
+                work.start(self._work(staging, choice, window, number))
+                number += 1
+            await work.result()
         return self.incoming.digests()
 
     async def _work(self, staging: Staging, choice: Choice | None, window: memoryview, number: int) -> None:
         async with Ahead[None]() as digest:
             digest.start(self.engine.workers.run(self.incoming.digest, window))
-            if choice is not None and number and not staging.is_delta:
+            if number == 0:
+                await self._begin(staging, choice)
+            elif choice is not None and not staging.is_delta:
                 await self._look_again(staging, choice, window, number)
-            await staging.add(window)
+            if window:
+                await staging.add(window)
             await digest.result()
+
+    async def _begin(self, staging: Staging, choice: Choice | None) -> None:
+        chosen = None if choice is None else await choice.of(self.first, 0)
+        if chosen is None:
+            await staging.begin_whole()
+        else:
+            await staging.begin_delta(*chosen)
 
     async def _look_again(self, staging: Staging, choice: Choice, window: memoryview, number: int) -> None:
         """A body whose start is like no reference may go on like one."""
@@ -187,7 +191,6 @@ async def _blob(arrival: _Arrival, *, whole_object: bool, as_reference: bool | N
                 )
                 if as_reference is None:
                     plan.choice = Choice(engine, bucket, arrival.key, offered, stack, in_use)
-                    plan.chosen = await plan.choice.of(arrival.first, 0)
                 if whole_object:
                     plan.founding = Founding(engine, bucket, arrival.key, offered)
                     plan.renews = bool(as_reference)

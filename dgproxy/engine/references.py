@@ -106,12 +106,11 @@ class References:
                 return await self._workers.run(_build, entry, mapping.view, reference, self._largest)
             return entry.index
 
-    async def likeness(
-        self, bucket: str, reference: Reference, window: memoryview, position: int, places: int
-    ) -> float:
-        """How much of a window a delta against the reference would save: see `engine.likeness`.
+    @asynccontextmanager
+    async def sketched(self, bucket: str, reference: Reference) -> AsyncIterator[SourceIndex]:
+        """What `engine.likeness` asks, for the block: the reference's index if that is loaded, or a sketch.
 
-        Loads no index for it, only a sketch of one. Raises ObjectDamaged as `mapped` does.
+        Raises ObjectDamaged as `mapped` does.
         """
         async with AsyncExitStack() as stack:
             entry, mapping = await self._use(stack, bucket, reference)
@@ -119,7 +118,7 @@ class References:
                 sketch = entry.index or entry.sketch
                 if sketch is None:
                     sketch = await self._workers.run(_sketch, entry, mapping.view, self._largest)
-            return await self._workers.run(likeness.likeness, sketch, window, position, places)
+            yield sketch
 
     async def forget(self, bucket: str, reference: Reference, used: memoryview | None = None) -> bool:
         """Something could not be read with a reference: if it is the copy of it that went bad, read it anew.

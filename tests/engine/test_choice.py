@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Choosing: which reference a body is encoded against, whether at all, and what makes it change its mind."""
 
+import threading
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dgproxy.codec.delta import SourceIndex
-from dgproxy.engine.likeness import likeness, sketch_memory
+from dgproxy.engine import choice
+from dgproxy.engine.likeness import likeness, likenesses, sketch_memory
 from dgproxy.engine.manifest import WINDOW, Reference
 from dgproxy.engine.policy import EQUAL, FITS, PLACES, PLACES_LATER, closest
-from dgproxy.storage.backend import Backend
+from dgproxy.storage.backend import Backend, Buffer
 from tests.engine.material import noise, text, version
 from tests.engine.world import POLICY, Sent, World, world_over
 
@@ -64,6 +68,29 @@ def test_windows_that_say_nothing(window: bytes) -> None:
         assert likeness(index, memoryview(window), 0, PLACES) == 0
         assert likeness(index, memoryview(window), 2 * WINDOW, PLACES) == 0
         index.close()
+
+
+def test_all_sources_are_asked_at_once() -> None:
+    sources = [noise(2 * WINDOW, seed) for seed in range(3)]
+    window = sources[1][:WINDOW]
+    indexes = [sketched(source) for source in sources]
+    assert likenesses(indexes, memoryview(window), 0, PLACES) == [0, pytest.approx(1, abs=0.05), 0]
+    assert likenesses([], memoryview(window), 0, PLACES) == []
+    for index in indexes:
+        index.close()
+
+
+def test_a_tenth_in_one_piece_is_never_missed() -> None:
+    """The first places are as far apart as that, and all are asked about when one of those is found."""
+    source = noise(4 * WINDOW, 1)
+    index = sketched(source)
+    tenth = WINDOW // 10
+    for number in range(20):
+        window = bytearray(noise(WINDOW, 100 + number))
+        at = number * (WINDOW - tenth) // 19
+        window[at : at + tenth] = source[at + 1000 : at + 1000 + tenth]
+        assert likeness(index, memoryview(window), 0, PLACES) == pytest.approx(0.1, abs=0.02)
+    index.close()
 
 
 @given(st.data())
@@ -155,6 +182,63 @@ async def test_what_fits_nothing_loads_no_index(world: World) -> None:
     entries = world.engine.references._entries.values()
     assert [entry.index for entry in entries] == [None] * POLICY.max_references
     assert sum(entry.nbytes for entry in entries) < 1_000_000
+
+
+async def test_what_fits_nothing_is_told_by_few_places(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look asks each reference once, for few places: that is what makes an unlike object cheap."""
+    for number in range(POLICY.max_references):
+        await world.put(f"s/{number}.zip", noise(2 * WINDOW, number))
+    asked: list[int] = []
+    similarity = SourceIndex.similarity
+
+    def counted(index: SourceIndex, sample: memoryview, places: int = 1024) -> float:
+        asked.append(places)
+        return similarity(index, sample, places)
+
+    monkeypatch.setattr(SourceIndex, "similarity", counted)
+    stored = await world.put("s/odd.zip", noise(6 * WINDOW, 99))
+    assert stored.storage == "direct"
+    looks = 2  # windows 0 and 1; at window 3 half of it is stored whole, too much for a delta to be kept
+    assert len(asked) == looks * POLICY.max_references
+    assert max(asked) <= PLACES // 8
+
+
+async def test_the_next_window_arrives_while_a_reference_is_chosen(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = noise(2 * WINDOW, 1)
+    first = await world.put("s/v0.zip", source)
+    arrives = threading.Event()
+
+    class Watched(Sent):
+        async def __aiter__(self) -> AsyncIterator[Buffer]:
+            received = 0
+            async for chunk in super().__aiter__():
+                received += len(chunk)
+                yield chunk
+                if received > WINDOW:
+                    arrives.set()
+
+    def waits(*asked: Any) -> list[float]:
+        assert arrives.wait(20), "nothing arrives before the choice is made"
+        return likenesses(*asked)
+
+    monkeypatch.setattr(choice, "likenesses", waits)
+    data = source[1000:] + b"new"
+    stored = await world.put("s/v1.zip", Watched(data))
+    assert (stored.storage, stored.references()) == ("delta", first.references())
+    assert await world.get("s/v1.zip") == data
+
+
+async def test_a_damaged_reference_is_not_asked_but_the_others_are(backend: Backend) -> None:
+    async with world_over(backend) as world:
+        gone = await world.put("s/a-0.zip", noise(SIZE, 1))
+        kept = await world.put("s/b-0.zip", version(SIZE, 0))
+        (lost,) = gone.references()
+        await backend.remove_blobs(world.bucket, [lost.blob])
+    async with world_over(backend) as world:
+        stored = await world.put("s/b-1.zip", version(SIZE, 1))
+        assert (stored.storage, stored.references()) == ("delta", kept.references())
 
 
 async def test_compressed_parts_of_both_kinds(backend: Backend) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Final
 
 from dgproxy.engine.errors import EngineError, ObjectDamaged
+from dgproxy.engine.likeness import likeness
 from dgproxy.engine.manifest import Manifest, Reference
 from dgproxy.engine.optimizer.measure import in_full
 from dgproxy.engine.optimizer.plan import PRESENT, spread, worth_retiring, worth_writing_below
@@ -101,9 +102,9 @@ async def _best(work: Work, manifest: Manifest, chosen: list[Reference]) -> Refe
         window = memoryview(await span(work.engine, work.bucket, manifest, start, stop))
         for reference in asked:
             with suppress(ObjectDamaged):
-                promised[reference] += await work.engine.references.likeness(
-                    work.bucket, reference, window, start, PLACES
-                )
+                async with work.engine.references.sketched(work.bucket, reference) as sketch:
+                    saving = await work.engine.workers.run(likeness, sketch, window, start, PLACES)
+                promised[reference] += saving
     best = max(asked, key=lambda reference: (promised[reference], reference.id), default=None)
     return best if best is not None and promised[best] > 0 else None
 
