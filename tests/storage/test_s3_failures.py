@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A store that is away, throttles, loses answers, or does not do what it says."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from dgproxy.storage.backend import (
     VersionConflict,
 )
 from dgproxy.storage.filesystem.locks import LockFile
-from dgproxy.storage.s3 import S3Backend, Store, blobs, client, opened
+from dgproxy.storage.s3 import S3Backend, Store, blobs, client, failures, opened
 from dgproxy.storage.s3.client import Client
 from tests.storage import stores
 from tests.storage.contract import get_blob, new_name, put_blob
@@ -127,6 +128,29 @@ async def test_bad_luck_is_tried_again_a_few_times(
     with meddling(times(9, error, "get_object")) as calls, pytest.raises(kind):
         await backend.read_record(bucket, "objects/a")
     assert len(calls) == 4
+
+
+@pytest.mark.parametrize("operation", ["get_object", "head_object", "put_object", "delete_object"])
+async def test_each_try_is_one_request(operation: str) -> None:
+    """Nothing below repeats a call by itself: whether it may have taken place would not be known here."""
+    requests: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer what is about the bucket, and hang up on anything else."""
+        while (head := await reader.readuntil(b"\r\n\r\n")).split()[1] == b"/b":
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        requests.append(head)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        store = Store(f"http://127.0.0.1:{port}", access_key_id="a", secret_access_key="b")
+        async with client.connected(store) as connection:
+            await connection.start("delete_bucket", Bucket="b")
+            body = {"Body": b"x"} if operation == "put_object" else {}
+            with pytest.raises(failures.FAILURES):
+                await connection.start(operation, Bucket="b", Key="k", **body)
+    assert len(requests) == 1
 
 
 async def test_what_is_certain_is_not_tried_again(backend: S3Backend, bucket: str) -> None:

@@ -17,6 +17,8 @@ from typing import Any, Final, TypeVar
 
 import aioboto3
 from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
+from aiohttp import ClientSession
 
 from dgproxy.storage.errors import Busy
 from dgproxy.storage.s3.failures import FAILURES, NOT_SENT, TRANSIENT, from_failure
@@ -108,6 +110,20 @@ class Client:
         return await self.run(attempt, f"GetObject {bucket}/{key}")
 
 
+class _Session(AIOHTTPSession):
+    """Sends each request once.
+
+    aiohttp sends one whose connection broke a second time by itself, when it was PUT or DELETE and the
+    connection had been used before. The store may have done the first, then refuses the second because of it,
+    and nobody up here knows that there were two. It has a switch for that, for its own tests.
+    """
+
+    async def _get_session(self, proxy_url: str | None) -> ClientSession:
+        session: ClientSession = await super()._get_session(proxy_url)
+        session._retry_connection = False
+        return session
+
+
 @asynccontextmanager
 async def connected(store: Store) -> AsyncIterator[Client]:
     """A client of the store for the block. Nothing is sent yet."""
@@ -119,6 +135,7 @@ async def connected(store: Store) -> AsyncIterator[Client]:
         profile_name=store.profile,
     )
     config = AioConfig(
+        http_session_cls=_Session,
         max_pool_connections=CONNECTIONS,
         connect_timeout=_CONNECT,
         read_timeout=_SILENCE,
