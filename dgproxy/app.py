@@ -151,7 +151,6 @@ async def engine_of(settings: Settings) -> AsyncIterator[context.Engine]:
         yield engine
 
 
-@asynccontextmanager
 def _cache(settings: Settings) -> Path:
     return settings.cache_dir or settings.data_dir / "cache"
 
@@ -161,6 +160,7 @@ def _local(settings: Settings) -> Path:
     return settings.data_dir if settings.s3_endpoint is None else _cache(settings)
 
 
+@asynccontextmanager
 async def _backend(settings: Settings, cache: FileCache) -> AsyncIterator[Backend]:
     """The storage that is configured. Raises StorageError when it can't be used, or not relied on."""
     if settings.s3_endpoint is None:
