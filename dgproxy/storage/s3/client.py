@@ -110,7 +110,7 @@ class Client:
         return await self.run(attempt, f"GetObject {bucket}/{key}")
 
 
-class _Session(AIOHTTPSession):
+class _Session(AIOHTTPSession):  # type: ignore[misc]  # it has no types
     """Sends each request once.
 
     aiohttp sends one whose connection broke a second time by itself, when it was PUT or DELETE and the
