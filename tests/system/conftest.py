@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests import backends
 from tests.system import harness
 from tests.system.clients import AwsCli, S3Client, boto3_client
-from tests.system.harness import SETTINGS, Server
+from tests.system.harness import CREDENTIALS, SETTINGS, Server
+from tests.system.in_store import ServerInStore
 
 _numbers = itertools.count(1)
 
@@ -34,11 +36,27 @@ def no_server_outlives_its_test() -> Iterator[None]:
         server.kill()
 
 
-@pytest.fixture(scope="module", params=SETTINGS)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server for all tests of a module, once with credentials configured on it and once without."""
-    with Server(tmp_path_factory.mktemp("server"), SETTINGS[request.param]) as started:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Servers on a disk, with credentials and without, and one in front of each store that is chosen."""
+    if "server_kind" in metafunc.fixturenames:
+        stores = [kind for kind in backends.chosen(metafunc) if kind in backends.STORES]
+        metafunc.parametrize("server_kind", [*SETTINGS, *stores], scope="module")
+
+
+@pytest.fixture(scope="module")
+def server(
+    request: pytest.FixtureRequest, server_kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server for all tests of a module."""
+    home = tmp_path_factory.mktemp("server")
+    if server_kind in SETTINGS:
+        with Server(home, SETTINGS[server_kind]) as started:
+            yield started
+        return
+    prefix = f"s{next(_numbers)}-"
+    with ServerInStore(home, request.getfixturevalue(server_kind), prefix, CREDENTIALS) as started:
         yield started
+        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +82,7 @@ def bucket(server: Server, s3: S3Client) -> Iterator[str]:
     empty(s3, name)
     assert server.files(name) == {}, "deleting every object must leave no file behind"
     s3.delete_bucket(Bucket=name)
-    assert not (server.data / "buckets" / name).exists()
+    assert name not in server.buckets()
 
 
 def empty(s3: S3Client, bucket: str) -> None:

@@ -228,6 +228,10 @@ class Server:
                     found[path.relative_to(root).as_posix()] = path.stat().st_size
         return found
 
+    def buckets(self) -> set[str]:
+        """The buckets that have a directory."""
+        return {path.name for path in (self.data / "buckets").iterdir()}
+
     def staged(self) -> list[Path]:
         """Files in the staging directory."""
         return [path for path in (self.data / "staging").rglob("*") if path.is_file()]
