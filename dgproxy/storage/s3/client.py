@@ -18,7 +18,6 @@ from typing import Any, Final, TypeVar
 import aioboto3
 from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
-from aiohttp import ClientSession
 
 from dgproxy.storage.errors import Busy
 from dgproxy.storage.s3.failures import FAILURES, NOT_SENT, TRANSIENT, from_failure
@@ -118,8 +117,8 @@ class _Session(AIOHTTPSession):  # type: ignore[misc]  # it has no types
     and nobody up here knows that there were two. It has a switch for that, for its own tests.
     """
 
-    async def _get_session(self, proxy_url: str | None) -> ClientSession:
-        session: ClientSession = await super()._get_session(proxy_url)
+    async def _get_session(self, proxy_url: str | None) -> Any:
+        session = await super()._get_session(proxy_url)
         session._retry_connection = False
         return session
 
