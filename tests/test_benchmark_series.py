@@ -17,6 +17,7 @@ STORED = {
     "dgproxy": 70,
     "dgproxy in parts": 75,
     "dgproxy optimized": 60,
+    "dgproxy in parts, optimized": 62,
 }
 
 

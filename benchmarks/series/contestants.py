@@ -32,7 +32,7 @@ class Mismatch(RuntimeError):
 
 
 def ours(series: Series, home: Path) -> dict[str, int]:
-    """Stored by this server: as single PUTs, as aws-cli sends them, and after the optimizer."""
+    """Stored by this server: as single PUTs and as aws-cli sends them, and both after the optimizer."""
     whole = home / "put"
     parts = home / "parts"
     for place, part in ((whole, 5 << 30), (parts, PART)):
@@ -44,10 +44,12 @@ def ours(series: Series, home: Path) -> dict[str, int]:
                 client.upload_file(str(version), BUCKET, PREFIX + version.name, Config=transfer)
             _compare(client, series, home / "back")
     found = {"dgproxy": _bucket(whole), "dgproxy in parts": _bucket(parts)}
-    _command(whole, "optimize")
-    with Server(whole) as server:
-        _compare(_client(server), series, home / "back")
-    return found | {"dgproxy optimized": _bucket(whole)}
+    for place, name in ((whole, "dgproxy optimized"), (parts, "dgproxy in parts, optimized")):
+        _command(place, "optimize")
+        with Server(place) as server:
+            _compare(_client(server), series, home / "back")
+        found[name] = _bucket(place)
+    return found
 
 
 def _client(server: Server) -> Any:  # boto3 makes its classes as it runs
