@@ -120,18 +120,29 @@ static void test_find_matches(const struct kernels *kernels) {
         check_same(&expected, &found);
         struct fill_tables *tables = take(sizeof *tables);
         size_t limit = seed % 3 ? (size_t)1 << seed % 12 : SIZE_MAX;
+        struct fill_effort effort = {
+            .bound = limit,
+            .keep_min = seed % 2 ? 80 : 200,
+            .near_bits = 10 + (unsigned)(seed % 7),
+            .far_bits = 10 + (unsigned)(seed % 8),
+            .step = 1U << seed % 4,
+            .reach_per_byte = 1 + (unsigned)(seed % 50),
+            .reach = 1 << (4 + seed % 14),
+        };
         for (unsigned which = 0; which < 2; which++) {
-            fill_function *ours = which == 0 ? kernels->fill_gaps : kernels->fill_nearby;
-            fill_function *theirs = which == 0 ? portable()->fill_gaps : portable()->fill_nearby;
-            struct match_list filled_expected = {NULL, 0, 0};
-            struct match_list filled = {NULL, 0, 0};
-            size_t bound = which == 0 ? limit : seed % 40;
-            CHECK(theirs(&view, target, size, seed, &expected, bound, tables, &filled_expected) == VCD_OK);
-            CHECK(ours(&view, target, size, seed, &expected, bound, tables, &filled) == VCD_OK);
-            check_same(&filled_expected, &filled);
-            check_right(&pair, &filled);
-            free(filled_expected.items);
-            free(filled.items);
+            const struct kernels *both[2] = {portable(), kernels};
+            struct match_list lists[2] = {{NULL, 0, 0}, {NULL, 0, 0}};
+            for (unsigned i = 0; i < 2; i++) {
+                const struct kernels *used = both[i];
+                CHECK((which == 0
+                           ? used->fill_gaps(&view, target, size, seed, &expected, &effort, tables, &lists[i])
+                           : used->fill_nearby(&view, target, size, seed, &expected, seed % 40, tables,
+                                               &lists[i])) == VCD_OK);
+            }
+            check_same(&lists[0], &lists[1]);
+            check_right(&pair, &lists[1]);
+            free(lists[0].items);
+            free(lists[1].items);
         }
         free(tables);
         free(expected.items);

@@ -364,6 +364,17 @@ enum {
     RANDOM_MOST = 2,         /* and of more than half the window nothing is nearby: it is new */
 };
 
+/*
+ * What filling may cost. The default form comes from the first. At the thorough level the source is hashed at
+ * every offset where copies are short: in what looks random, and where that costs nothing, since gaps are less
+ * than 1 in 512 bytes. Of more gaps each gets more of the source, as long as they are less than 1 in 12.
+ */
+enum { GAPS_RARE = 512, GAPS_FEW = 12, KEEP_MIN = 80 };
+static const struct fill_effort effort_fast = {LONG_LITERAL, 112, 14, 14, 1, 16, 1 << 16};
+static const struct fill_effort effort_dense = {SIZE_MAX, KEEP_MIN, FILL_NEAR_BITS, 16, 1, 16, 1 << 16};
+static const struct fill_effort effort_few = {SIZE_MAX, KEEP_MIN, 15, FILL_FAR_BITS, 4, 32, 1 << 18};
+static const struct fill_effort effort_many = {SIZE_MAX, KEEP_MIN, 15, 15, 4, 12, 1 << 16};
+
 struct literals {
     size_t in_short;
     size_t in_long;
@@ -408,6 +419,19 @@ static bool looks_random(const struct match_list *matches, const uint8_t *target
     return seen > 1 && pairs * 256 * 16 < seen * (seen - 1) * RANDOM_16THS;
 }
 
+static const struct fill_effort *thorough_effort(const struct match_list *matches, const uint8_t *target,
+                                                 size_t size, struct literals literals) {
+    size_t gaps = size;
+    for (size_t i = 0; i < matches->count; i++) {
+        gaps -= matches->items[i].length >= KEEP_MIN ? matches->items[i].length : 0;
+    }
+    if (gaps < size / GAPS_RARE ||
+        (literals.in_long > literals.in_short && looks_random(matches, target, size, literals.in_long))) {
+        return &effort_dense;
+    }
+    return gaps < size / GAPS_FEW ? &effort_few : &effort_many;
+}
+
 static void swap_lists(struct vcd_encoder *encoder) {
     struct match_list swapped = encoder->matches;
     encoder->matches = encoder->filled;
@@ -428,8 +452,10 @@ static vcd_error find_all(struct vcd_encoder *encoder, vcd_level level, uint64_t
         VCD_CHECK(encoder->tables != NULL, VCD_E_MEMORY);
     }
     if (!fast || few) {
-        VCD_TRY(kernels->fill_gaps(&encoder->view, target, size, position, &encoder->matches,
-                                   fast ? LONG_LITERAL : SIZE_MAX, encoder->tables, &encoder->filled));
+        const struct fill_effort *effort =
+            fast ? &effort_fast : thorough_effort(&encoder->matches, target, size, literals);
+        VCD_TRY(kernels->fill_gaps(&encoder->view, target, size, position, &encoder->matches, effort,
+                                   encoder->tables, &encoder->filled));
         swap_lists(encoder);
     }
     if (random) {

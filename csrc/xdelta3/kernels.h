@@ -7,11 +7,6 @@
 
 #include "match.h"
 
-/* Replaces what is in `out` by `list` with more copies between its matches. VCD_E_MEMORY or VCD_OK. */
-typedef vcd_error fill_function(const struct source_view *view, const uint8_t *target, size_t size,
-                                uint64_t position, const struct match_list *list, size_t bound,
-                                struct fill_tables *tables, struct match_list *out);
-
 enum { ADLER32_NONE = 1 };
 
 struct kernels {
@@ -27,11 +22,15 @@ struct kernels {
     vcd_error (*find_matches)(const struct source_view *view, const uint8_t *target, size_t size,
                               uint64_t position, struct match_list *list);
 
-    /* With short copies; literals of `bound` bytes or more stay as they are. */
-    fill_function *fill_gaps;
+    /* Replaces what is in `out` by `list` with short copies between its matches. VCD_E_MEMORY or VCD_OK. */
+    vcd_error (*fill_gaps)(const struct source_view *view, const uint8_t *target, size_t size,
+                           uint64_t position, const struct match_list *list, const struct fill_effort *effort,
+                           struct fill_tables *tables, struct match_list *out);
 
-    /* With short copies from the source in literals of `bound` bytes or more. */
-    fill_function *fill_nearby;
+    /* The same, with short copies from the source in literals of `bound` bytes or more. */
+    vcd_error (*fill_nearby)(const struct source_view *view, const uint8_t *target, size_t size,
+                             uint64_t position, const struct match_list *list, size_t bound,
+                             struct fill_tables *tables, struct match_list *out);
 };
 
 /* The best for this processor. */

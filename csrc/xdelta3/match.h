@@ -26,7 +26,18 @@ struct match_list {
 };
 
 /* What fill_gaps and fill_nearby remember; see fill_impl.h and nearby_impl.h. */
-enum { FILL_BITS = 16, FILL_BITS_FEW = 14, NEARBY_BITS = 14 };
+enum { FILL_NEAR_BITS = 16, FILL_FAR_BITS = 17, NEARBY_BITS = 14 };
+
+/* How hard fill_gaps looks. */
+struct fill_effort {
+    size_t bound;            /* literals of so many bytes or more stay as they are */
+    uint32_t keep_min;       /* shorter copies from the source are looked for again, among everything else */
+    unsigned near_bits;      /* buckets that are used, as powers of two */
+    unsigned far_bits;       /* (at most FILL_NEAR_BITS and FILL_FAR_BITS) */
+    unsigned step;           /* every step-th offset of the source is hashed, a power of two: */
+    unsigned reach_per_byte; /* so many bytes on either side of a gap, for each byte of it, */
+    uint64_t reach;          /* at most */
+};
 
 /* Four places, the newest first, each with a tag: two to a word, so that a fifth pushes the last one out. */
 struct fill_bucket {
@@ -34,8 +45,8 @@ struct fill_bucket {
 };
 
 struct fill_tables {
-    struct fill_bucket near[1 << FILL_BITS];
-    struct fill_bucket far[1 << FILL_BITS];
+    struct fill_bucket near[1 << FILL_NEAR_BITS];
+    struct fill_bucket far[1 << FILL_FAR_BITS];
     uint16_t nearby[1 << NEARBY_BITS];
 };
 

@@ -95,7 +95,7 @@ def encode_window(
 class Encoder:
     """Target bytes in, a delta file out, in pieces of any size.
 
-    Memory: two windows and 2 MiB of tables beside the index. The index cannot be closed until
+    Memory: two windows and 3 MiB of tables beside the index. The index cannot be closed until
     `finish` or `close`.
     """
 
