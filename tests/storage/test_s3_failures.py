@@ -2,6 +2,8 @@
 """A store that is away, throttles, loses answers, or does not do what it says."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +23,7 @@ from dgproxy.storage.backend import (
     VersionConflict,
 )
 from dgproxy.storage.filesystem.locks import LockFile
-from dgproxy.storage.s3 import S3Backend, Store, blobs, client, failures, opened
+from dgproxy.storage.s3 import S3Backend, Store, blobs, client, opened
 from dgproxy.storage.s3.client import Client
 from tests.storage import stores
 from tests.storage.contract import get_blob, new_name, put_blob
@@ -130,9 +132,10 @@ async def test_bad_luck_is_tried_again_a_few_times(
     assert len(calls) == 4
 
 
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 @pytest.mark.parametrize("operation", ["get_object", "head_object", "put_object", "delete_object"])
-async def test_each_try_is_one_request(operation: str) -> None:
-    """Nothing below repeats a call by itself: whether it may have taken place would not be known here."""
+async def test_each_try_is_one_request(operation: str, reset: bool) -> None:
+    """Nothing below repeats a call by itself, and one whose connection broke may have taken place."""
     requests: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -140,6 +143,8 @@ async def test_each_try_is_one_request(operation: str) -> None:
         while (head := await reader.readuntil(b"\r\n\r\n")).split()[1] == b"/b":
             writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
         requests.append(head)
+        option = struct.pack("ii", *((1, 0) if reset else (0, 0)))
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
         writer.transport.abort()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
@@ -148,9 +153,21 @@ async def test_each_try_is_one_request(operation: str) -> None:
         async with client.connected(store) as connection:
             await connection.start("delete_bucket", Bucket="b")
             body = {"Body": b"x"} if operation == "put_object" else {}
-            with pytest.raises(failures.FAILURES):
-                await connection.start(operation, Bucket="b", Key="k", **body)
+            retried = client.Retried(again=False)
+            with pytest.raises(Unavailable):
+                await connection.call(operation, retried, Bucket="b", Key="k", **body)
     assert len(requests) == 1
+    assert retried.yes
+
+
+async def test_a_call_that_never_reached_the_store_did_not_take_place() -> None:
+    [port] = stores.free_ports(1)
+    nowhere = Store(f"http://127.0.0.1:{port}", access_key_id="a", secret_access_key="b")
+    async with client.connected(nowhere) as connection:
+        retried = client.Retried(again=False)
+        with pytest.raises(Unavailable):
+            await connection.call("put_object", retried, Bucket="b", Key="k", Body=b"x")
+    assert not retried.yes
 
 
 async def test_what_is_certain_is_not_tried_again(backend: S3Backend, bucket: str) -> None:

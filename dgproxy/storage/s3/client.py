@@ -20,7 +20,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
 
 from dgproxy.storage.errors import Busy
-from dgproxy.storage.s3.failures import FAILURES, NOT_SENT, TRANSIENT, from_failure
+from dgproxy.storage.s3.failures import FAILURES, TRANSIENT, from_failure, never_sent
 
 _T = TypeVar("_T")
 
@@ -91,7 +91,7 @@ class Client:
                 failure = from_failure(error, what)
                 if pause is None or not isinstance(failure, TRANSIENT):
                     raise failure from error
-                if retried is not None and not isinstance(failure, Busy) and not isinstance(error, NOT_SENT):
+                if retried is not None and not isinstance(failure, Busy) and not never_sent(error):
                     retried.yes = True
                     if not retried.again:
                         raise failure from error

@@ -14,7 +14,6 @@ from botocore.exceptions import (
     ClientError,
     ConnectionError,  # noqa: A004 - botocore's own, no relation of the built-in one
     ConnectTimeoutError,
-    EndpointConnectionError,
     HTTPClientError,
     NoCredentialsError,
 )
@@ -36,9 +35,6 @@ from dgproxy.storage.errors import (
 
 #: What a call can raise.
 FAILURES: Final = (ClientError, BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
-
-#: Those of a call that never reached the store.
-NOT_SENT: Final = (EndpointConnectionError, ConnectTimeoutError)
 
 
 class NotThere(StorageError):
@@ -102,6 +98,16 @@ def from_failure(error: Exception, what: str) -> StorageError:
     if isinstance(error, ConnectionError | HTTPClientError | aiohttp.ClientError | OSError):
         return Unavailable(f"{what}: the store can't be reached: {error or type(error).__name__}")
     return StorageError(f"{what}: {error}")
+
+
+def never_sent(error: Exception) -> bool:
+    """Whether one of FAILURES came before the store can have heard of the call.
+
+    aiobotocore says EndpointConnectionError of a connection that was reset as well; only its cause tells.
+    """
+    return isinstance(error, ConnectTimeoutError) or isinstance(
+        error.__cause__ or error.__context__, aiohttp.ClientConnectorError
+    )
 
 
 def _said(response: Any) -> tuple[int, str, str]:
