@@ -8,7 +8,7 @@ call took effect and before its answer.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +40,6 @@ from dgproxy.storage.memory import MemoryBackend
 from dgproxy.storage.s3 import Store, opened
 from tests.backends import BUCKET
 from tests.engine.world import Sent, World, world_over
-from tests.storage import stores
 
 #: Seconds between a store's look into a bucket and the deletion, at most: less than `leases.GUARD`.
 WINDOW = 1.0
@@ -119,7 +118,11 @@ class Host:
         self._shared = shared
         self._time = time
         self.capabilities = replace(
-            shared.capabilities, exclusive_locks=False, digest_hints=False, whole_buckets=False
+            shared.capabilities,
+            exclusive_locks=False,
+            digest_hints=False,
+            maps_blobs=False,
+            whole_buckets=False,
         )
         self.lock, self.try_lock = own.lock, own.try_lock
 
@@ -212,12 +215,6 @@ async def retried(call: Callable[[], Awaitable[object]]) -> None:
             continue
         return
     pytest.fail("the bucket stays closed")
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with stores.seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as store:
-        yield store
 
 
 @pytest.fixture
@@ -416,6 +413,30 @@ def stumbling(chance: random.Random, time: Time) -> Callable[[], Awaitable[None]
     return stumble
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["before", "behind"])
+@pytest.mark.parametrize("write", WRITES)
+async def test_a_bucket_made_anew_during_a_write(time: Time, write: str, late: bool) -> None:
+    """What was published in one life of a bucket is not committed in the next."""
+    async with world_over(MemoryBackend()) as some:
+        hosts = await new_hosts(time, some)
+        writes = await calls_of(hosts.gates[0], WRITES[write](hosts.worlds[0]))
+        for stop in range(1, writes + 1):
+            hosts = await new_hosts(time, some)
+            await hosts.worlds[2].put("first", SMALL)
+            await hosts.worlds[2].delete("first")
+            hosts.gates[0].stop_at(stop, late=late)
+            written = asyncio.ensure_future(outcome(WRITES[write](hosts.worlds[0])))
+            await either(written, hosts.gates[0].reached)
+            if await outcome(hosts.delete(1)) is None:
+                await buckets.ensure_bucket(hosts.worlds[1].engine, BUCKET)
+            await hosts.worlds[2].put("another", SMALL)
+            hosts.gates[0].go.set()
+            failed = await written
+            assert failed is None or isinstance(failed, REFUSED), repr(failed)
+            assert len(await hosts.worlds[2].listed()) == (2 if failed is None else 1), stop
+            await hosts.assert_sound()
+
+
 async def test_a_deletion_that_died_is_gone_on_with(hosts: Hosts) -> None:
     """Wherever a deleter stops for ever, the bucket can be used again, or deleted."""
     await put(hosts.worlds[0])
@@ -535,37 +556,50 @@ async def test_a_bucket_made_by_others_is_opened_with_care(time: Time) -> None:
             await buckets.create_bucket(hosts.worlds[1].engine, BUCKET)
 
 
-async def test_over_a_store_that_looks_and_then_deletes(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two hosts on a real one: either the bucket has every object that was acknowledged, or it is gone."""
+@asynccontextmanager
+async def over_store(store: Store, directory: Path, *, alone: bool) -> AsyncIterator[list[World]]:
+    """Two hosts over a store, or two processes of the one host that writes to it."""
+    async with AsyncExitStack() as stack:
+        worlds = []
+        for number in range(2):
+            locks = directory / ("locks" if alone else str(number))
+            locks.touch()
+            backend = await stack.enter_async_context(opened(store, LockFile(bytes(locks)), alone=alone))
+            worlds.append(await stack.enter_async_context(world_over(backend)))
+        yield worlds
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "FRESH", 0.3)
     monkeypatch.setattr(leases, "LEASE", 0.5)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("alone", [False, True], ids=["hosts", "processes"])
+async def test_over_a_store_that_looks_and_then_deletes(
+    seaweedfs: Store, tmp_path: Path, alone: bool
+) -> None:
+    """On a real one, either the bucket has every object that was acknowledged, or it is gone."""
     chance = random.Random(1)
-    ends: set[bool] = set()
-    async with AsyncExitStack() as stack:
-        engines = []
-        for number in range(2):
-            locks = tmp_path / str(number)
-            locks.touch()
-            backend = await stack.enter_async_context(opened(store, LockFile(bytes(locks))))
-            engines.append((await stack.enter_async_context(world_over(backend))).engine)
-        for round_ in range(8):
+    async with over_store(
+        replace(seaweedfs, bucket_prefix=f"race{alone:d}-"), tmp_path, alone=alone
+    ) as worlds:
+        for round_ in range(6):
             name = f"b{round_}"
-            one, other = (World(engine, name) for engine in engines)
+            one, other = (World(world.engine, name) for world in worlds)
             await buckets.create_bucket(one.engine, name)
             await one.put("first", SMALL)
             await one.delete("first")
 
             async def write(world: World, number: int) -> str | None:
-                await asyncio.sleep(chance.random() * 0.8)
+                await asyncio.sleep(chance.random() * (0.1 if alone else 0.8))
                 key = f"s/{number}"
                 return key if await outcome(world.put(key, chance.choice([SMALL, LARGE]))) is None else None
 
             writes = [write((one, other)[number % 2], number) for number in range(round_ % 4 + 1)]
             kept, *keys_ = await asyncio.gather(outcome(other.delete_bucket()), *writes)
             there = [key for key in keys_ if key is not None]
-            ends.add(kept is None)
             if kept is None:
                 assert not there
                 with pytest.raises(BucketNotFound):
@@ -575,4 +609,34 @@ async def test_over_a_store_that_looks_and_then_deletes(
                 assert set(there) <= set(await one.listed())
                 for key in await other.listed():
                     assert await other.get(key) in (SMALL, LARGE)
-    assert False in ends
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("alone", [False, True], ids=["hosts", "processes"])
+async def test_a_bucket_goes_with_its_garbage(seaweedfs: Store, tmp_path: Path, alone: bool) -> None:
+    async with over_store(
+        replace(seaweedfs, bucket_prefix=f"left{alone:d}-"), tmp_path, alone=alone
+    ) as worlds:
+        world = worlds[0]
+        await buckets.create_bucket(world.engine, BUCKET)
+        await world.put("a", LARGE)
+        await world.part("b", await world.begin("b"), 1, LARGE)
+        for place in ("config/cors.json", "statistics/a/statistics.json", "ledgers/1.json", "runs/gc.json"):
+            await world.backend.write_record(BUCKET, place, b"{}")
+        for place in (
+            "deltaspaces/a/b/1.bin",
+            f"deltaspaces/{'/' * 20}x.json/1.bin",
+            "deltaspaces/1-2-x.pin",
+        ):
+            async with world.backend.stage_blob(BUCKET, place) as blob:
+                await blob.publish()
+        with pytest.raises(BucketNotEmpty):
+            await world.delete_bucket()
+        assert await worlds[1].get("a") == LARGE
+        await world.delete("a")
+        await worlds[1].delete_bucket()
+        with pytest.raises(BucketNotFound):
+            await world.put("a", SMALL)
+        await buckets.create_bucket(world.engine, BUCKET)
+        for room in ("config/", "deltaspaces/", "ledgers/", "runs/", "statistics/", "uploads/"):
+            assert set(await world.everything(room)) <= {keys.BUCKET}
