@@ -10,6 +10,8 @@ Promises:
   they are `Damaged`. Who finds out later that a file's bytes are others (a disk forgets) says `forget`.
 - Bytes are asked for once, however many requests of however many processes wait for them. A request that is
   cancelled takes nothing from the others. A process that makes no progress is waited for no longer.
+- Who need not wait for the end can look at what has arrived (`arriving`), whichever process fetches it. Those
+  bytes are unchecked, and it is said so.
 - The directory's size stays within its limit, except for what is in use at the moment.
 - Nothing blocks the event loop.
 
@@ -17,20 +19,20 @@ What the bytes are, and where they come from, is not known here.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, Self
 
 import structlog
 
 from dgproxy.storage.backend import Buffer, Busy, Damaged, OutOfSpace
-from dgproxy.storage.cache_files import CachedFile, CacheFiles, Filling
+from dgproxy.storage.cache_files import CachedFile, CacheFiles, Filling, UncheckedBytes, UnderWay
 from dgproxy.storage.filesystem.locks import Kind, Lock, LockFile
 from dgproxy.storage.filesystem.threads import IOThreads
 from dgproxy.storage.filesystem.waiting import Attempt
 
-__all__ = ["Append", "CachedFile", "FileCache", "Fill"]
+__all__ = ["Append", "Arriving", "CachedFile", "FileCache", "Fill"]
 
 #: Adds bytes to a file that is being filled; the caller may reuse them once this returns.
 Append = Callable[[Buffer], Awaitable[None]]
@@ -107,14 +109,62 @@ class FileCache:
         `name` is for messages. The caller closes what is returned. Raises Damaged when what `fill` gives is
         not that, Busy when the disk has no room, what `fill` raises, and StorageError.
         """
+        file = await self.find(length, sha256)
+        if file is None:
+            async with self.arriving(name, length, sha256, fill) as arriving:
+                file = await arriving.whole()
+        return file
+
+    async def find(self, length: int, sha256: str) -> CachedFile | None:
+        """Map the bytes if they are there. The caller closes what is returned. Raises StorageError."""
         file = CachedFile(self._files.path(sha256))
         try:
-            if not await self._threads.call(self._files.find, file, length):
-                await self._fetched(file, name, length, sha256, fill)
+            if await self._threads.call(self._files.find, file, length):
+                return file
         except BaseException:
             await self._threads.finish(file.close)
             raise
-        return file
+        return None
+
+    def is_arriving(self, sha256: str) -> bool:
+        """Whether this process has these bytes on their way."""
+        return sha256 in self._fetches
+
+    @asynccontextmanager
+    async def arriving(self, name: str, length: int, sha256: str, fill: Fill) -> AsyncIterator["Arriving"]:
+        """The bytes of `map` while they arrive, for a block; the first to ask begins to fetch them.
+
+        They go on arriving when the block is left.
+        """
+        fetch = self._fetches.get(sha256)
+        if fetch is None:
+            fetch = self._fetches[sha256] = _Fetch()
+            fetch.task = asyncio.create_task(self._fetch(fetch, name, length, sha256, fill))
+            fetch.task.add_done_callback(lambda _: self._over(sha256))
+        with fetch.awaited():
+            yield Arriving(fetch, self._threads, self._files.path(sha256), length)
+
+    @asynccontextmanager
+    async def apart(self, fill: Fill) -> AsyncIterator[memoryview]:
+        """What `fill` appends, as memory for a block: in a file that nobody else finds, unchecked.
+
+        It comes on top of the cache's limit. Raises what `fill` raises, Busy when the disk has no room.
+        """
+        file = self._files.nameless()
+
+        async def append(data: Buffer) -> None:
+            await self._threads.call(file.append, data)
+
+        try:
+            try:
+                await self._threads.call(file.make)
+                await fill(append)
+                await self._threads.call(file.map_all)
+            except OutOfSpace as error:
+                raise Busy(f"the cache directory's disk has no room: {error}") from error
+            yield file.view
+        finally:
+            await self._threads.finish(file.close)
 
     async def forget(self, sha256: str) -> None:
         """Remove a file whose bytes turned out to be wrong; whoever maps it next has it fetched again."""
@@ -122,36 +172,26 @@ class FileCache:
 
     # -- within --------------------------------------------------------------------------------------------
 
-    async def _fetched(self, file: CachedFile, name: str, length: int, sha256: str, fill: Fill) -> None:
-        """Map as `file` what is being fetched; the first to ask begins that."""
-        fetch = self._fetches.get(sha256)
-        if fetch is None:
-            task = asyncio.create_task(self._fetch(name, length, sha256, fill))
-            fetch = self._fetches[sha256] = _Fetch(task)
-            task.add_done_callback(lambda _: self._over(sha256))
-        async with fetch.awaited() as fetched:
-            await self._threads.call(file.share, fetched, length)
-
     def _over(self, sha256: str) -> None:
         self._fetches.pop(sha256).let_go()
 
-    async def _fetch(self, name: str, length: int, sha256: str, fill: Fill) -> CachedFile:
+    async def _fetch(self, fetch: "_Fetch", name: str, length: int, sha256: str, fill: Fill) -> CachedFile:
         file = CachedFile(self._files.path(sha256))
         turn = Attempt(self._files.locks, Lock(Kind.KEY, "", sha256))
         try:
             async with self._at_once:
                 # Another process may have filled it between the last look and the turn.
-                if await self._wait(turn, file, sha256, length) or await self._threads.call(
+                if await self._wait(fetch, turn, file, sha256, length) or await self._threads.call(
                     self._files.find, file, length
                 ):
                     return file
                 try:
-                    await self._fill(file, name, length, sha256, fill)
+                    await self._fill(fetch, file, name, length, sha256, fill)
                 except (Damaged, OutOfSpace) as error:
                     _log.warning("filling the cache once more", name=name, error=str(error))
                     if isinstance(error, OutOfSpace):
                         await self._threads.call(self._files.empty)
-                    await self._fill(file, name, length, sha256, fill)
+                    await self._fill(fetch, file, name, length, sha256, fill)
         except OutOfSpace as error:
             await self._threads.finish(file.close)
             raise Busy(f"the cache directory's disk has no room for {name}: {error}") from error
@@ -162,54 +202,129 @@ class FileCache:
             turn.give_back()
         return file
 
-    async def _wait(self, turn: Attempt, file: CachedFile, sha256: str, length: int) -> bool:
+    async def _wait(self, fetch: "_Fetch", turn: Attempt, file: CachedFile, sha256: str, length: int) -> bool:
         """Wait for this process's turn to fill a file, or for another that does; then it is mapped: True."""
         clock = asyncio.get_running_loop().time
-        pause, progress, since = _FIRST_PAUSE, None, clock()
+        pause, before, since = _FIRST_PAUSE, list[UnderWay](), clock()
         while not await self._threads.call(turn.take):
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
             if await self._threads.call(self._files.find, file, length):
                 return True
-            now = await self._threads.call(self._files.progress, sha256)
-            if now != progress:
-                progress, since = now, clock()
+            now = await self._threads.call(self._files.under_way, sha256)
+            if now != before:
+                before, since = now, clock()
+                fetch.has_got(max(now, default=UnderWay(0, b"")))
             elif clock() - since > _PATIENCE:
                 break
         return False
 
-    async def _fill(self, file: CachedFile, name: str, length: int, sha256: str, fill: Fill) -> None:
+    async def _fill(
+        self, fetch: "_Fetch", file: CachedFile, name: str, length: int, sha256: str, fill: Fill
+    ) -> None:
         filling = Filling(self._files, name, sha256, length)
 
         async def append(data: Buffer) -> None:
             await self._threads.call(filling.append, data)
+            fetch.has_got(filling.state)
 
         try:
             await self._threads.call(filling.begin)
+            fetch.has_got(filling.state)
             await fill(append)
             await self._threads.call(filling.finish, file)
         finally:
             await self._threads.finish(filling.discard)
 
 
+class Arriving:
+    """A file on its way, for one of those who want it: what has arrived, and the whole when it is there."""
+
+    def __init__(self, fetch: "_Fetch", threads: IOThreads, path: bytes, length: int) -> None:
+        self._fetch = fetch
+        self._threads = threads
+        self._path = path
+        self._length = length
+
+    @property
+    def arrived(self) -> int:
+        """How many of its first bytes are there. It can begin once more, when they turned out to be wrong."""
+        return self._fetch.state.arrived
+
+    @property
+    def over(self) -> bool:
+        """Whether it is there, or failed: `whole` waits for nothing."""
+        return self._fetch.task.done()
+
+    async def reached(self, end: int) -> None:
+        """Wait until so many bytes are there, or it is over."""
+        await self._fetch.reached(end)
+
+    @asynccontextmanager
+    async def stretch(self, begin: int, end: int) -> AsyncIterator[memoryview | None]:
+        """Bytes that have arrived, for a block, unchecked; None when they are not there any more."""
+        # It may have got its name a moment ago.
+        files = [UncheckedBytes(path) for path in (self._fetch.state.path, self._path)]
+        try:
+            for file in files:
+                if await self._threads.call(file.map_arrived, begin, end):
+                    yield file.view
+                    break
+            else:
+                yield None
+        finally:
+            for file in files:
+                await self._threads.finish(file.close)
+
+    async def whole(self) -> CachedFile:
+        """The file, checked, when it is there; the caller closes it. Raises what `FileCache.map` does."""
+        file = CachedFile(self._path)
+        try:
+            fetched = await asyncio.shield(self._fetch.task)
+            await self._threads.call(file.share, fetched, self._length)
+        except BaseException:
+            await self._threads.finish(file.close)
+            raise
+        return file
+
+
 class _Fetch:
     """A file on its way, kept open until everyone who waits for it has mapped it."""
 
-    def __init__(self, task: "asyncio.Task[CachedFile]") -> None:
-        self.task = task
-        self._waiting = 0
+    task: "asyncio.Task[CachedFile]"
 
-    @asynccontextmanager
-    async def awaited(self) -> AsyncIterator[CachedFile]:
-        """The file, when it is there."""
+    def __init__(self) -> None:
+        self.state = UnderWay(0, b"")
+        self._waiting = 0
+        self._news = asyncio.Event()
+
+    def has_got(self, state: UnderWay) -> None:
+        """What has arrived, and where it is."""
+        self.state = state
+        self._tell()
+
+    async def reached(self, end: int) -> None:
+        """Wait until so many bytes are there, or it is over."""
+        while self.state.arrived < end and not self.task.done():
+            await self._news.wait()
+
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """Somebody wants it, for a block."""
         self._waiting += 1
         try:
-            yield await asyncio.shield(self.task)
+            yield
         finally:
             self._waiting -= 1
             self.let_go()
 
     def let_go(self) -> None:
         """Close the file once it is there and nobody waits; its error, if nobody did, is nobody's."""
-        if self.task.done() and not self._waiting and not self.task.cancelled() and not self.task.exception():
-            self.task.result().close()
+        if self.task.done():
+            self._tell()
+            if not self._waiting and not self.task.cancelled() and not self.task.exception():
+                self.task.result().close()
+
+    def _tell(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The files of a cache directory: found, filled, made room for. Blocking code, for threads.
 
-    locks                   one byte range for each file that is being filled, and one for making room
-    <sha256>                a whole file, checked; its mtime is when it was last asked for
-    <sha256>.<random>       one being filled, locked (flock(2)) by who fills it
+    locks                       one byte range for each file that is being filled, and one for making room
+    <sha256>                    a whole file, checked; its mtime is when it was last asked for
+    <sha256>.<length>.<random>  one being filled, locked (flock(2)) by who fills it: so far with what has
+                                arrived, in the end with so many bytes
 
-Promises that a file has its name only after its bytes matched it, on the disk and not just in memory; that a
-file in use is the last to be removed; that what a dead process leaves is removed by the next that makes room;
-and that a file with any other name is left alone. Everything holds between processes. A file that is open is
-locked shared, so whether it is in use is a question to the kernel, and nothing has to be counted.
+Promises that a file has its name only after its bytes matched it, on the disk and not just in memory; that
+one being filled only grows; that a file in use is the last to be removed; that what a dead process leaves is
+removed by the next that makes room; and that a file with any other name is left alone. Everything holds
+between processes. A file that is open is locked shared, so whether it is in use is a question to the kernel,
+and nothing has to be counted.
 
 Waiting for others, and asking for bytes, is `cache`'s business.
 """
 
 import fcntl
 import hashlib
+import mmap
 import os
 import re
 import secrets
@@ -24,14 +27,16 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from dgproxy.storage.backend import Buffer, Damaged
-from dgproxy.storage.filesystem.files import MappedFile
+from dgproxy.storage.filesystem.files import MappedFile, OpenFile
 from dgproxy.storage.filesystem.locks import Kind, Lock, LockFile
 from dgproxy.storage.filesystem.oserrors import about, storage_errors
 
 _FILE_MODE: Final = 0o600
 _LOCKS: Final = b"locks"
 _WHOLE: Final = re.compile(rb"[0-9a-f]{64}")
-_UNDER_WAY: Final = re.compile(rb"[0-9a-f]{64}\.[0-9a-f]{16}")
+_UNDER_WAY: Final = re.compile(
+    rb"[0-9a-f]{64}\.(?:([0-9]+)\.)?[0-9a-f]{16}"
+)  # without one: an older version's
 
 
 class CachedFile(MappedFile):
@@ -47,6 +52,72 @@ class CachedFile(MappedFile):
         """Map what `other` has open, whether it still has a name or not."""
         self.adopt(os.dup(other._descriptor))
         self.map(length)
+
+
+class UncheckedBytes(OpenFile):
+    """Bytes of a file in the directory that nobody has checked."""
+
+    def __init__(self, path: bytes) -> None:
+        super().__init__(path)
+        self._memory: mmap.mmap | None = None
+        self.view = memoryview(b"")
+
+    def map_arrived(self, begin: int, end: int) -> bool:
+        """Map some of a file that is being filled; False when it is not there, or has not got so far."""
+        try:
+            self.open()
+        except FileNotFoundError:
+            return False
+        if self.size < end:
+            return False
+        self.map(begin, end)
+        return True
+
+    def map(self, begin: int, end: int) -> None:
+        """Map bytes of the open file, which has them."""
+        if begin < end:  # mmap(2) maps no nothing, and only from a page on
+            ahead = begin % mmap.ALLOCATIONGRANULARITY
+            with about(self._path):
+                self._memory = mmap.mmap(
+                    self._descriptor, end - begin + ahead, access=mmap.ACCESS_READ, offset=begin - ahead
+                )
+            self.view = memoryview(self._memory)[ahead:]
+
+    def close(self) -> None:
+        """Unmap and close. Raises BufferError while a slice of `view` is in use."""
+        self.view.release()
+        if self._memory is not None:
+            self._memory.close()
+        super().close()
+
+
+class NamelessFile(UncheckedBytes):
+    """A file that is gone when it is closed."""
+
+    def make(self) -> None:
+        """Make it; `path` is free, and only for a moment."""
+        with about(self._path):
+            self.adopt(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE))
+            os.unlink(self._path)
+
+    def append(self, data: Buffer) -> None:
+        """Add bytes."""
+        with memoryview(data) as rest, about(self._path):
+            while rest.nbytes:
+                written = os.pwrite(self._descriptor, rest, self._size)
+                self._size += written
+                rest = rest[written:]  # noqa: PLW2901 - what is left of it
+
+    def map_all(self) -> None:
+        """Map what was added."""
+        self.map(0, self._size)
+
+
+class UnderWay(NamedTuple):
+    """A file being filled, and the bytes that have arrived."""
+
+    arrived: int
+    path: bytes
 
 
 class _Entry(NamedTuple):
@@ -81,6 +152,10 @@ class CacheFiles:
         """Where a whole file is, or would be."""
         return os.path.join(self._directory, sha256.encode())
 
+    def nameless(self) -> NamelessFile:
+        """A file of this directory, to be made."""
+        return NamelessFile(self.path("0" * 64) + f".{secrets.token_hex(8)}".encode())
+
     def find(self, file: CachedFile, length: int) -> bool:
         """Map a whole file. One of another length than it must have is removed, as if it were not there."""
         while True:
@@ -106,16 +181,13 @@ class CacheFiles:
         with suppress(FileNotFoundError):
             os.unlink(self.path(sha256))
 
-    def progress(self, sha256: str) -> tuple[tuple[bytes, int], ...]:
-        """What changes as long as somebody fills this file."""
-        prefix = sha256.encode() + b"."
-        with os.scandir(self._directory) as entries:
-            found = [entry for entry in entries if entry.name.startswith(prefix)]
-        state = []
-        for entry in found:
+    def under_way(self, sha256: str) -> list[UnderWay]:
+        """The files that somebody fills, or did when it died, with these bytes."""
+        found = []
+        for path in self._names(_UNDER_WAY, sha256.encode()):
             with suppress(FileNotFoundError):
-                state.append((entry.name, os.stat(entry.path).st_mtime_ns))
-        return tuple(sorted(state))
+                found.append(UnderWay(os.stat(path).st_size, path))
+        return sorted(found)
 
     def empty(self) -> None:
         """Remove everything that is not in use."""
@@ -126,13 +198,12 @@ class CacheFiles:
 
     def start(self, sha256: str, length: int) -> tuple[bytes, int]:
         """Make room for a file and begin it: its path and its descriptor, locked."""
-        path = self.path(sha256) + b"." + secrets.token_hex(8).encode()
+        path = self.path(sha256) + f".{length}.{secrets.token_hex(8)}".encode()
         with self._alone():  # before its lock it would look like a leftover
             self._make_room(length)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                os.ftruncate(descriptor, length)  # so that others count what is still to come
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -155,9 +226,13 @@ class CacheFiles:
             self._evict(entry)
             total -= entry.size
 
-    def _names(self, shape: re.Pattern[bytes]) -> list[bytes]:
+    def _names(self, shape: re.Pattern[bytes], start: bytes = b"") -> list[bytes]:
         with os.scandir(self._directory) as entries:
-            return [entry.path for entry in entries if shape.fullmatch(entry.name)]
+            return [
+                entry.path
+                for entry in entries
+                if entry.name.startswith(start) and shape.fullmatch(entry.name)
+            ]
 
     def _entries(self) -> list[_Entry]:
         """The whole files."""
@@ -177,7 +252,7 @@ class CacheFiles:
                 if _lock_alone(descriptor):
                     os.unlink(path)
                 else:
-                    total += os.fstat(descriptor).st_size
+                    total += max(os.fstat(descriptor).st_size, _to_be(path))
         return total
 
     @staticmethod
@@ -204,6 +279,11 @@ class Filling:
     def begin(self) -> None:
         """Make room and open the file."""
         self._path, self._descriptor = self._files.start(self._sha256, self._length)
+
+    @property
+    def state(self) -> UnderWay:
+        """Where the file is, and how much of it."""
+        return UnderWay(self._done, self._path)
 
     def append(self, data: Buffer) -> None:
         """Add bytes. Raises Damaged when they are more than there must be."""
@@ -236,6 +316,12 @@ class Filling:
             with suppress(FileNotFoundError):
                 os.unlink(self._path)
             os.close(descriptor)
+
+
+def _to_be(path: bytes) -> int:
+    """How long a file being filled will be."""
+    shape = _UNDER_WAY.fullmatch(os.path.basename(path))
+    return int(shape[1] or 0) if shape is not None else 0
 
 
 @contextmanager

@@ -155,6 +155,83 @@ async def test_a_failed_fetch_fails_all_who_wait_and_no_one_later(cache: FileCac
     assert await source.read(cache) == source.data
 
 
+# -- while they arrive ---------------------------------------------------------------------------------------
+
+
+class Gated(Source):
+    """Goes on when it is told to."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.go = asyncio.Event()
+
+    async def fill(self, append: Append) -> None:
+        half = len(self.data) // 2
+        await append(self.data[:half])
+        await self.go.wait()
+        await append(self.data[half:])
+
+
+@pytest.mark.parametrize("other_process", [False, True])
+async def test_what_has_arrived_can_be_read(
+    open_cache: Callable[..., Awaitable[FileCache]], *, other_process: bool
+) -> None:
+    source = Gated(os.urandom(100_001))
+    size, digest = len(source.data), sha(source.data)
+    async with await open_cache() as cache, await open_cache() as other:
+        async with cache.arriving("source", size, digest, source.fill):
+            reader = other if other_process else cache
+            async with reader.arriving("source", size, digest, source.fill) as arriving:
+                await arriving.reached(50_000)
+                assert (arriving.arrived, arriving.over) == (50_000, False)
+                for begin, end in ((0, 50_000), (4097, 4098), (49_999, 50_000), (7, 7)):
+                    async with arriving.stretch(begin, end) as view:
+                        assert view is not None
+                        assert bytes(view) == source.data[begin:end]
+                async with arriving.stretch(0, 50_001) as view:
+                    assert view is None
+                source.go.set()
+                await arriving.reached(size)
+                file = await arriving.whole()
+                assert file.view == source.data
+                file.close()
+                async with arriving.stretch(7, 99_999) as view:  # it has another name now
+                    assert view is not None
+                    assert bytes(view) == source.data[7:99_999]
+                await reader.forget(digest)
+                async with arriving.stretch(0, 10) as view:
+                    assert view is None
+        assert not reader.is_arriving(digest)
+
+
+async def test_who_waits_for_bytes_that_never_come_is_told(cache: FileCache) -> None:
+    async def fail(append: Append) -> None:
+        await append(b"01234")
+        raise StorageError("the store is down")
+
+    async with cache.arriving("source", 10, sha(b"0123456789"), fail) as arriving:
+        await arriving.reached(10)
+        assert arriving.over
+        with pytest.raises(StorageError, match="the store is down"):
+            await arriving.whole()
+
+
+async def test_bytes_apart(cache: FileCache, directory: Path) -> None:
+    source = Source(os.urandom(100_000))
+    async with cache.apart(source.fill) as view:
+        assert view == source.data
+        assert kept(directory) == set()
+    async with cache.apart(Source(b"").fill) as view:
+        assert not view
+    with (
+        mock.patch.object(os, "pwrite", side_effect=OSError(28, "No space left on device")),
+        pytest.raises(Busy, match="cache directory"),
+    ):
+        async with cache.apart(source.fill):
+            pytest.fail("there was room")
+    assert kept(directory) == set()
+
+
 # -- damage --------------------------------------------------------------------------------------------------
 
 
