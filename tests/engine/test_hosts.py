@@ -11,8 +11,8 @@ from unittest import mock
 
 import pytest
 
+from dgproxy.engine import buckets, ending
 from dgproxy.engine import complete as complete_module
-from dgproxy.engine import ending
 from dgproxy.engine.errors import Contended, EngineError, ObjectNotFound, PartInvalid, UploadNotFound
 from dgproxy.storage.backend import Backend, Unavailable
 from dgproxy.storage.memory import MemoryBackend
@@ -27,7 +27,9 @@ class Host:
     def __init__(self, shared: MemoryBackend) -> None:
         own = MemoryBackend()
         self._shared = shared
-        self.capabilities = replace(shared.capabilities, exclusive_locks=False, digest_hints=False)
+        self.capabilities = replace(
+            shared.capabilities, exclusive_locks=False, digest_hints=False, whole_buckets=False
+        )
         self.lock, self.try_lock = own.lock, own.try_lock
 
     def __getattr__(self, name: str) -> Any:
@@ -37,10 +39,11 @@ class Host:
 @pytest.fixture
 async def hosts() -> AsyncIterator[list[World]]:
     shared = MemoryBackend()
-    await shared.create_bucket(BUCKET)
     async with AsyncExitStack() as stack:
         worlds = [world_over(cast("Backend", Host(shared))) for _ in range(3)]
-        yield [await stack.enter_async_context(world) for world in worlds]
+        hosts = [await stack.enter_async_context(world) for world in worlds]
+        await buckets.create_bucket(hosts[0].engine, BUCKET)
+        yield hosts
 
 
 async def uploaded(host: World, key: str = "a/big.bin") -> str:
