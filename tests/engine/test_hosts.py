@@ -16,7 +16,8 @@ from dgproxy.engine import complete as complete_module
 from dgproxy.engine.errors import Contended, EngineError, ObjectNotFound, PartInvalid, UploadNotFound
 from dgproxy.storage.backend import Backend, Unavailable
 from dgproxy.storage.memory import MemoryBackend
-from tests.engine.world import BUCKET, MIB, World, world_over
+from tests.backends import BUCKET
+from tests.engine.world import MIB, World, world_over
 
 PARTS = [random.Random(i).randbytes(5 * MIB + i) for i in range(2)]
 
