@@ -43,6 +43,7 @@ __all__ = [
     "pack",
     "plain",
     "rebuild",
+    "segment",
     "unpack",
 ]
 
@@ -110,11 +111,29 @@ def encode(
 
 
 def decode(
-    source: Buffer, stored: Buffer, target_length: int, form: Form, out: Buffer | None = None
+    source: Buffer,
+    stored: Buffer,
+    target_length: int,
+    form: Form,
+    out: Buffer | None = None,
+    *,
+    begins: int = 0,
 ) -> bytearray | memoryview:
-    """The `target_length` bytes that one stored window stands for; see `delta.decode_window`."""
+    """The `target_length` bytes that one stored window stands for; see `delta.decode_window`.
+
+    `source` may be no more than the window's segment, if it is said where in the whole source it `begins`.
+    """
     window, residual = _open(stored, form)
+    if begins:
+        window = _moved(window, begins)
     return decode_window(source, window, target_length, out, residual=residual)
+
+
+def segment(stored: Buffer, form: Form) -> tuple[int, int]:
+    """Which bytes of the source one stored window copies from, as (begin, end); CorruptDelta."""
+    window, _ = _open(stored, form)
+    parts = Window.read(Input([window]))
+    return parts.source_offset, parts.source_offset + parts.source_length
 
 
 def plain(source: Buffer, stored: Buffer, form: Form) -> Buffer:
@@ -156,6 +175,14 @@ def unpack(stored: Buffer) -> bytes:
     for frame in frames.split(stored):
         parts.append(frames.content(frame, ENCODED_MAX - sum(map(len, parts))))
     return b"".join(parts)
+
+
+def _moved(window: Buffer, begins: int) -> bytes:
+    """The window for a source without its first bytes."""
+    parts = Window.read(Input([window]))
+    if parts.source_offset < begins:
+        raise CorruptDelta("VCD_E_SOURCE_END", "the window copies from before the source given")
+    return replace(parts, source_offset=parts.source_offset - begins).encode()
 
 
 def _open(stored: Buffer, form: Form) -> tuple[Buffer, bool]:

@@ -37,6 +37,13 @@ class Ahead(Generic[T]):
             raise RuntimeError("a step is already under way")
         self._task = asyncio.create_task(step)
 
+    async def ended(self) -> BaseException | None:
+        """Wait for the end of the step under way; what it raised, which `result` still raises."""
+        if self._task is None:
+            raise RuntimeError("no step is under way")
+        await asyncio.wait([self._task])
+        return self._task.exception()
+
     async def result(self) -> T:
         """Wait for the step under way and take what it gives."""
         if self._task is None:

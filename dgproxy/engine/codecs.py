@@ -43,8 +43,14 @@ class Coding(Protocol):
     def encode(self, window: memoryview, index: SourceIndex | None, position: int) -> Buffer:
         """A window as it is stored; for a delta `position` is the window's offset in its object."""
 
-    def decode(self, stored: bytes, length: int, source: memoryview | None) -> Buffer:
-        """The window of `length` bytes that was encoded. Raises CodecError when `stored` can't be one."""
+    def segment(self, stored: bytes) -> tuple[int, int]:
+        """The bytes of the reference that a stored window needs, as (begin, end). Raises CodecError."""
+
+    def decode(self, stored: bytes, length: int, source: memoryview | None, begins: int = 0) -> Buffer:
+        """The window of `length` bytes that was encoded. Raises CodecError when `stored` can't be one.
+
+        `source` is the reference from its byte `begins` on, as far as the window needs it.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,10 @@ class _Raw:
     def encode(self, window: memoryview, index: SourceIndex | None, position: int) -> Buffer:
         return window
 
-    def decode(self, stored: bytes, length: int, source: memoryview | None) -> Buffer:
+    def segment(self, stored: bytes) -> tuple[int, int]:
+        return 0, 0
+
+    def decode(self, stored: bytes, length: int, source: memoryview | None, begins: int = 0) -> Buffer:
         return stored
 
 
@@ -75,7 +84,10 @@ class _Zstd:
     def encode(self, window: memoryview, index: SourceIndex | None, position: int) -> Buffer:
         return b"".join(frames.worthwhile(window, _LEVEL))
 
-    def decode(self, stored: bytes, length: int, source: memoryview | None) -> Buffer:
+    def segment(self, stored: bytes) -> tuple[int, int]:
+        return 0, 0
+
+    def decode(self, stored: bytes, length: int, source: memoryview | None, begins: int = 0) -> Buffer:
         return frames.content(stored, length)
 
 
@@ -95,10 +107,13 @@ class _Delta:
     def encode(self, window: memoryview, index: SourceIndex | None, position: int) -> Buffer:
         return forms.encode(index, window, self.form, position=position)
 
-    def decode(self, stored: bytes, length: int, source: memoryview | None) -> Buffer:
+    def segment(self, stored: bytes) -> tuple[int, int]:
+        return forms.segment(stored, self.form)
+
+    def decode(self, stored: bytes, length: int, source: memoryview | None, begins: int = 0) -> Buffer:
         if source is None:
             raise CorruptDelta("REFERENCE", "a delta without a reference in its manifest")
-        return forms.decode(source, stored, length, self.form)
+        return forms.decode(source, stored, length, self.form, begins=begins)
 
 
 RAW: Final[Coding] = _Raw()

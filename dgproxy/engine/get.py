@@ -3,7 +3,8 @@
 
 `open_object` opens everything the wanted range needs before it hands out the first byte, so a reading
 survives overwrite and delete; a manifest that was replaced before that is simply read again. Each window
-leaves only after its bytes matched its SHA-256. One window is decoded ahead of the one being sent.
+leaves only after its bytes matched its SHA-256. One window is decoded ahead of the one being sent. A
+reference that is not on this host is not waited for: `engine.source` has what of it is needed next.
 """
 
 import hashlib
@@ -21,6 +22,8 @@ from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import Contended, ObjectDamaged
 from dgproxy.engine.manifest import Extent, Manifest, Reference, Window
 from dgproxy.engine.policy import memory_for
+from dgproxy.engine.source import Source
+from dgproxy.engine.unpack import STRETCH_MEMORY
 from dgproxy.storage.backend import BlobReader, Buffer, Damaged, RecordNotFound
 
 #: Looks at the manifest and says which bytes are wanted, as (start, stop); raises to refuse.
@@ -47,7 +50,7 @@ class _Piece:
     blob: BlobReader
     coding: Coding
     reference: Reference | None
-    source: memoryview | None
+    source: Source | None
 
 
 class Reading:
@@ -70,6 +73,7 @@ class Reading:
         self._bucket = bucket
         self._pieces = pieces
         self._ahead = ahead
+        self._begun = False
 
     async def __aiter__(self) -> AsyncIterator[Buffer]:
         """The wanted bytes, window by window. Raises ObjectDamaged before any byte of a bad window."""
@@ -77,12 +81,21 @@ class Reading:
             yield memoryview(self.manifest.inline)[self.start : self.stop]
             return
         for number, piece in enumerate(self._pieces):
-            if number == 0:
+            if number == 0 and not self._begun:
                 self._ahead.start(self._decode(piece))
             data = await self._ahead.result()
             if number + 1 < len(self._pieces):
                 self._ahead.start(self._decode(self._pieces[number + 1]))
             yield data
+
+    async def begin(self) -> None:
+        """Have the first window ready, so that nothing it needs can be gone. Raises what iterating does."""
+        if self._pieces:
+            self._begun = True
+            self._ahead.start(self._decode(self._pieces[0]))
+            error = await self._ahead.ended()
+            if error is not None:
+                raise error
 
     async def _decode(self, piece: _Piece) -> memoryview:
         window = piece.cut.window
@@ -90,10 +103,10 @@ class Reading:
             with timing.stage("read"):
                 stored = await piece.blob.read(window.offset, window.stored)
             try:
-                data, seconds = await self._engine.workers.timed(_checked, stored, piece, piece.source)
+                data, seconds = await self._rebuild(stored, piece)
             except (CodecError, _Mismatch):
                 data, seconds = await self._decode_afresh(stored, piece)
-        except (CodecError, Damaged, _Mismatch) as error:
+        except (CodecError, Damaged, RecordNotFound, _Mismatch) as error:
             raise ObjectDamaged(
                 f"{self.manifest.key} (generation {self.manifest.generation}): its stored bytes are damaged; "
                 "restore the object or its reference from a backup"
@@ -104,12 +117,27 @@ class Reading:
         measures.decode_logical_bytes.add(len(data))
         return memoryview(data)[piece.cut.start : piece.cut.stop]
 
+    async def _rebuild(self, stored: bytes, piece: _Piece) -> tuple[Buffer, float]:
+        """A window, with as much of its reference as there must be for that."""
+        workers, source = self._engine.workers, piece.source
+        if source is None or source.view is not None:
+            return await workers.timed(_checked, stored, piece, None if source is None else source.view)
+        begin, end = await workers.run(piece.coding.segment, stored)
+        async with AsyncExitStack() as stack:
+            with timing.stage("read"):
+                stretch = await stack.enter_async_context(source.stretch(begin, end))
+            try:
+                return await workers.timed(_checked, stored, piece, stretch.view, stretch.begins)
+            except (CodecError, _Mismatch):
+                if stretch.checked:
+                    raise
+        return await workers.timed(_checked, stored, piece, await source.checked())
+
     async def _decode_afresh(self, stored: bytes, piece: _Piece) -> tuple[Buffer, float]:
         """Once more with the reference as it is in storage: what went bad may be a copy of it."""
         references = self._engine.references
-        if piece.reference is None or not await references.forget(
-            self._bucket, piece.reference, piece.source
-        ):
+        used = None if piece.source is None else piece.source.view
+        if piece.reference is None or not await references.forget(self._bucket, piece.reference, used):
             raise _Mismatch("no copies are involved")
         async with references.mapped(self._bucket, piece.reference) as source:
             return await self._engine.workers.timed(_checked, stored, piece, source)
@@ -165,7 +193,7 @@ async def open_manifest(
     wanted = _wanted(manifest, start, stop)
     async with AsyncExitStack() as attempt:
         length = sum(cut.window.length for _, cuts in wanted for cut in cuts)
-        memory = memory_for(length) * (2 if to_store else 1)
+        memory = memory_for(length) * (2 if to_store else 1) + _memory_for_stretches(engine, bucket, wanted)
         await attempt.enter_async_context(engine.budget.lease(memory))
         pieces = [
             piece
@@ -173,8 +201,11 @@ async def open_manifest(
             for piece in await _open_extent(engine, attempt, bucket, extent, cuts)
         ]
         ahead = await attempt.enter_async_context(Ahead[memoryview]())
+        reading = Reading(engine, bucket, manifest, start, stop, pieces, ahead)
+        if any(piece.source is not None and piece.source.view is None for piece in pieces):
+            await reading.begin()
         await stack.enter_async_context(attempt.pop_all())
-    return Reading(engine, bucket, manifest, start, stop, pieces, ahead)
+    return reading
 
 
 def _wanted(manifest: Manifest, start: int, stop: int) -> list[tuple[Extent, list[_Cut]]]:
@@ -210,17 +241,31 @@ async def _open_extent(
         return [_Piece(cut, blob, codec, None, None) for cut in cuts]
     if extent.reference is None:
         raise ObjectDamaged(f"{bucket}/{extent.blob}: a delta without a reference in its manifest")
-    source = await stack.enter_async_context(engine.references.mapped(bucket, extent.reference))
+    length = sum(cut.window.length for cut in cuts)
+    source = await stack.enter_async_context(engine.references.source(bucket, extent.reference, length))
     return [_Piece(cut, blob, codec, extent.reference, source) for cut in cuts]
+
+
+def _memory_for_stretches(engine: Engine, bucket: str, wanted: list[tuple[Extent, list[_Cut]]]) -> int:
+    """Bytes of memory for references that may have to be read in stretches: one at a time."""
+    there = engine.references.is_here
+    far = [
+        extent.reference.length
+        for extent, _ in wanted
+        if extent.reference is not None
+        and coding(extent.codec).is_delta
+        and not there(bucket, extent.reference)
+    ]
+    return min(3 * max(far, default=0), STRETCH_MEMORY)
 
 
 class _Mismatch(Exception):
     """A window's bytes are not those that were stored."""
 
 
-def _checked(stored: bytes, piece: _Piece, source: memoryview | None) -> Buffer:
+def _checked(stored: bytes, piece: _Piece, source: memoryview | None, begins: int = 0) -> Buffer:
     window = piece.cut.window
-    data = piece.coding.decode(stored, window.length, source)
+    data = piece.coding.decode(stored, window.length, source, begins)
     if len(data) != window.length or hashlib.sha256(data).digest() != window.sha256:
         raise _Mismatch("a window does not match its SHA-256")
     return data

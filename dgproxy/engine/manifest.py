@@ -37,6 +37,8 @@ class Reference(msgspec.Struct, frozen=True, omit_defaults=True):
     #: 0 in what older versions wrote: then it is `length`.
     stored: int = 0
     name: str = ""
+    #: The stored bytes of each window, where they are compressed; empty in what older versions wrote.
+    windows: tuple[int, ...] = ()
 
     @property
     def cost(self) -> int:

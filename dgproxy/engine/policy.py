@@ -103,7 +103,10 @@ class Policy:
 
 
 def memory_for(size: int | None) -> int:
-    """Bytes of memory a body of this size needs in flight: a window filling, one in work, and its result."""
+    """Bytes of memory a body of this size needs in flight: a window filling, one in work, and its result.
+
+    Where a reference may have to be read in stretches, `unpack.STRETCH_MEMORY` comes on top.
+    """
     if size is None or size > WINDOW:
         return 3 * WINDOW
     return 2 * size

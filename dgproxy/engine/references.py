@@ -6,25 +6,28 @@ the cache directory, where its bytes are made once for all processes.
 
 Promises: what a lease yields stays valid for its block; an index to encode against is only ever built over
 bytes whose SHA-256 was checked while building it, so nothing is encoded against damage; two requests that
-need the same reference share one load. The entries are a matter of speed alone: dropping any is always right.
+need the same reference share one load; who reads deltas asks for a `source`, and need not wait for it. The
+entries are a matter of speed alone: dropping any is always right.
 Which references a deltaspace *offers* is `engine.deltaspace`'s business.
 """
 
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from dgproxy.codec.delta import SourceIndex
 from dgproxy.codec.workers import Workers
 from dgproxy.engine import likeness, measures
 from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.manifest import Reference
+from dgproxy.engine.source import Demand, Remote, Source
 from dgproxy.engine.unpack import Unpacker
 from dgproxy.storage.backend import Backend, Damaged, MappedBlob, RecordNotFound
-from dgproxy.storage.cache import FileCache
+from dgproxy.storage.cache import Arriving, FileCache
 
 #: Mappings kept open for reuse; each costs address space, no memory of its own.
 _KEPT_MAPPINGS = 256
@@ -72,6 +75,7 @@ class References:
         self._idle_limit = idle_limit
         self._largest = largest
         self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
+        self._demand = Demand()
 
     @asynccontextmanager
     async def mapped(self, bucket: str, reference: Reference) -> AsyncIterator[memoryview]:
@@ -82,6 +86,57 @@ class References:
         async with AsyncExitStack() as stack:
             _, mapping = await self._use(stack, bucket, reference)
             yield mapping.view
+
+    def is_here(self, bucket: str, reference: Reference) -> bool:
+        """Whether a `source` would be all there at once; if not, nothing is known of the cache directory."""
+        entry = self._entries.get((bucket, reference.id))
+        return self._is_a_file(reference) or (entry is not None and entry.mapping is not None)
+
+    @asynccontextmanager
+    async def source(self, bucket: str, reference: Reference, wanted: int) -> AsyncIterator[Source]:
+        """The reference to read windows of `wanted` bytes in all against, for the block.
+
+        Raises ObjectDamaged as `mapped` does, here or when it is asked for bytes.
+        """
+        async with self._leased(bucket, reference) as entry, AsyncExitStack() as stack:
+            if not self.is_here(bucket, reference):
+                await self._take_cached(entry, bucket, reference)
+            if self.is_here(bucket, reference):
+                _, mapping = await self._use(stack, bucket, reference)
+                yield Source(mapping.view)
+                return
+            source = await self._remote(stack, entry, bucket, reference)
+            if self._demand.fetches(reference, wanted) or self._cache.is_arriving(reference.sha256):
+                await source.fetch()
+            yield source
+
+    async def _remote(
+        self, stack: AsyncExitStack, entry: _Entry, bucket: str, reference: Reference
+    ) -> Remote:
+        with _usable(bucket, reference):
+            stretch = await stack.enter_async_context(self._unpacker.stretches(bucket, reference))
+
+        def arrive() -> AbstractAsyncContextManager[Arriving]:
+            return self._cache.arriving(
+                f"{bucket}/{reference.blob}",
+                reference.length,
+                reference.sha256,
+                self._unpacker.fill(bucket, reference),
+            )
+
+        async def mapped(arriving: Arriving) -> memoryview:
+            return (await self._mapping(entry, bucket, reference, arriving.whole)).view
+
+        read = None if stretch is None else lambda *span: self._cache.apart(partial(stretch, *span))
+        return Remote(stack, reference, self._demand, arrive, mapped, read)
+
+    async def _take_cached(self, entry: _Entry, bucket: str, reference: Reference) -> None:
+        """Map what the cache directory has."""
+        if entry.loading.locked():
+            return  # it is not there, or another has it mapped at once
+        async with entry.loading:
+            if entry.mapping is None:
+                entry.mapping = await self._cache.find(reference.length, reference.sha256)
 
     @asynccontextmanager
     async def indexed(self, bucket: str, reference: Reference) -> AsyncIterator[SourceIndex]:
@@ -175,14 +230,19 @@ class References:
             raise _unusable(bucket, reference)
         return entry, mapping
 
-    async def _mapping(self, entry: _Entry, bucket: str, reference: Reference) -> MappedBlob:
+    async def _mapping(
+        self,
+        entry: _Entry,
+        bucket: str,
+        reference: Reference,
+        load: Callable[[], Awaitable[MappedBlob]] | None = None,
+    ) -> MappedBlob:
+        """The entry's mapping, made by `load`, or as the reference is stored, by the first who asks."""
         async with entry.loading:
             measures.reference_mappings.add(1, "hit" if entry.mapping is not None else "miss")
             if entry.mapping is None:
-                try:
-                    entry.mapping = await self._map(bucket, reference)
-                except (RecordNotFound, Damaged) as error:
-                    raise _unusable(bucket, reference) from error
+                with _usable(bucket, reference):
+                    entry.mapping = await (self._map(bucket, reference) if load is None else load())
             return entry.mapping
 
     async def _map(self, bucket: str, reference: Reference) -> MappedBlob:
@@ -212,6 +272,14 @@ class References:
 
     def _drop(self, place: tuple[str, str]) -> None:
         self._entries.pop(place).close()
+
+
+@contextmanager
+def _usable(bucket: str, reference: Reference) -> Iterator[None]:
+    try:
+        yield
+    except (RecordNotFound, Damaged) as error:
+        raise _unusable(bucket, reference) from error
 
 
 def _unusable(bucket: str, reference: Reference) -> ObjectDamaged:

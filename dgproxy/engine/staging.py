@@ -184,6 +184,7 @@ class Staging:
             codec=self._coding.codec,
             stored=self._writer.size,
             name=keys.readable(self._key),
+            windows=() if self._coding is RAW else tuple(window.stored for window in self._windows),
         )
 
     def _count(self, extent: Extent, *, is_reference: bool) -> None:

@@ -353,3 +353,36 @@ def test_integers(value: int) -> None:
     if value >= 1 << 32:
         with pytest.raises(CorruptDelta):
             Input([varint(value)]).varint()
+
+
+# -- a part of the source ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_window_needs_no_more_than_its_segment(form: Form) -> None:
+    source = noise(300_000)
+    target = source[100_000:160_000] + noise(500, 2) + source[160_500:200_000]
+    stored = forms.encode(SourceIndex.build(source, seed=1), target, form, position=100_000)
+    begin, end = forms.segment(stored, form)
+    assert 99_000 < begin <= 100_000
+    assert 200_000 <= end < 201_000
+    part = source[begin:end]
+    assert forms.decode(part, stored, len(target), form, begins=begin) == target
+    with pytest.raises(CorruptDelta):
+        forms.decode(part, stored, len(target), form, begins=begin + 1)
+    with pytest.raises(CorruptDelta):
+        forms.decode(part[:-1], stored, len(target), form, begins=begin)
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_window_without_copies_needs_nothing(form: Form) -> None:
+    stored = forms.encode(SourceIndex.build(noise(1000), seed=1), noise(500, 2), form)
+    assert forms.segment(stored, form) == (0, 0)
+    assert forms.decode(b"", stored, 500, form) == noise(500, 2)
+
+
+@given(st.binary(max_size=200), st.sampled_from(Form))
+def test_any_bytes_have_a_segment_or_are_refused(stored: bytes, form: Form) -> None:
+    with contextlib.suppress(CorruptDelta):
+        begin, end = forms.segment(stored, form)
+        assert begin <= end

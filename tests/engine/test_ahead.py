@@ -98,3 +98,19 @@ async def test_cancelled_twice_it_still_waits() -> None:
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
     assert ended.is_set()
+
+
+async def test_its_end_can_be_waited_for() -> None:
+    async def fail() -> int:
+        raise KeyError("it")
+
+    async with Ahead[int]() as ahead:
+        with pytest.raises(RuntimeError, match="no step"):
+            await ahead.ended()
+        ahead.start(give(1))
+        assert await ahead.ended() is None
+        assert await ahead.result() == 1
+        ahead.start(fail())
+        assert isinstance(await ahead.ended(), KeyError)
+        with pytest.raises(KeyError, match="it"):
+            await ahead.result()

@@ -23,7 +23,7 @@ from dgproxy.engine.parts import parts_of
 from dgproxy.engine.remembered import Manifests
 from dgproxy.engine.summaries import Summaries
 from dgproxy.storage.filesystem.locks import LockFile
-from dgproxy.storage.s3 import Store, opened
+from dgproxy.storage.s3 import Store, opened, reading
 from dgproxy.storage.s3.client import Client
 from tests.backends import BUCKET
 from tests.engine.world import MIB, World, span, world_over
@@ -179,3 +179,26 @@ async def test_buckets(world: World) -> None:
     assert sent == ["head_bucket", "create_bucket", PUT]
     sent = await requests_of(buckets.delete_bucket(world.engine, "another"))
     assert Counter(sent) == Counter({LIST: 15, GET: 1, PUT: 2, DELETE: 1, "delete_bucket": 1})
+
+
+async def test_a_host_without_the_reference(world: World) -> None:
+    """One look at the reference; for a range, at as much of it as a window needs."""
+    data = bytearray(random.Random(2).randbytes(24 * MIB))
+    await world.put("b/v0.zip", bytes(data))
+    data[5 * MIB : 5 * MIB + 1000] = bytes(1000)
+    await world.put("b/v1.zip", bytes(data))
+    read = 0
+    real = reading._read
+
+    async def counted(body: Any, length: int) -> bytes:
+        nonlocal read
+        read += length
+        return await real(body, length)
+
+    async with world_over(world.backend) as other:
+        with mock.patch.object(reading, "_read", counted):
+            assert await requests_of(other.get("b/v1.zip", span(9 * MIB, 9 * MIB + 9))) == ["get_object"] * 3
+        assert read < 5 * MIB
+        assert await requests_of(other.get("b/v1.zip")) == ["get_object"] * 3
+        assert await requests_of(other.get("b/v1.zip")) == ["get_object"] * 2
+        assert await other.get("b/v1.zip") == data

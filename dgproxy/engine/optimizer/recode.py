@@ -164,6 +164,7 @@ async def as_reference(engine: Engine, bucket: str, manifest: Manifest, rest: Re
             codec=extent.codec,
             stored=extent.stored,
             name=keys.readable(manifest.key),
+            windows=() if extent.codec == "raw" else tuple(window.stored for window in extent.windows),
         )
         pin = keys.pin(manifest.key, reference_id, engine.new_id())
         async with writing.blob(pin):
