@@ -89,6 +89,10 @@ lint: .venv/.tools  ## Check format, style, types and layers of the Python code,
 bench: .venv/.tools  ## Measure the server; the results go to benchmarks/record.
 	@$(VENV)/python -m benchmarks.server $(ARGS)
 
+.PHONY: bench-backend
+bench-backend: .venv/.tools  ## Measure a proxy in front of an object store against that store by itself.
+	@$(VENV)/python -m benchmarks.backend $(ARGS)
+
 .PHONY: bench-codec
 bench-codec: .venv/.tools programs  ## Measure the codec against its peers on real packages; builds the corpus first.
 	@$(VENV)/python -m benchmarks.codec $(ARGS)

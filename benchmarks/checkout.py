@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The checkout that a benchmark measures: where it is, where its records go, and what git says of it."""
 
+import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
 RECORDS = PROJECT / "benchmarks" / "record"
@@ -12,3 +15,12 @@ def git(*arguments: str) -> str:
     """The output of a git command in this checkout."""
     done = subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+def record_path(name: str, found: Mapping[str, Any]) -> Path:
+    """Where a record goes: by date, benchmark and machine."""
+    machine = re.sub(
+        r"[^a-z0-9]+", "-", f"{found['machine']['cpu']} {found['machine']['cores']} cores".lower()
+    )
+    RECORDS.mkdir(exist_ok=True)
+    return RECORDS / "-".join(filter(None, (found["when"][:10], name, f"{machine.strip('-')}.json")))

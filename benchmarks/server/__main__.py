@@ -11,7 +11,6 @@ import datetime
 import hashlib
 import json
 import os
-import re
 import shutil
 import signal
 import statistics
@@ -23,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.checkout import RECORDS, git
+from benchmarks.checkout import git, record_path
 from benchmarks.server import floors, peer
 from benchmarks.server.artifact import Recipe, Release
 from benchmarks.server.load import Body, Connection, at_once
@@ -217,11 +216,7 @@ def main() -> int:
     if options.rounds:
         print(text)
     else:
-        slug = re.sub(
-            r"[^a-z0-9]+", "-", f"{found['machine']['cpu']} {found['machine']['cores']} cores".lower()
-        )
-        RECORDS.mkdir(exist_ok=True)
-        path = RECORDS / f"{found['when'][:10]}-{slug.strip('-')}.json"
+        path = record_path("", found)
         path.write_text(text)
         print(path)
     for name, judged in found["targets"].items():
