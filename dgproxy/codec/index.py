@@ -55,7 +55,8 @@ class SourceIndex:
             raise ValueError(f"no index of {len(view)} bytes fits into {max_memory} bytes of memory")
         size = ffi.new("size_t *")
         check(lib.vcd_index_size(len(view), stride, size))
-        mapping = mmap.mmap(-1, size[0])  # zero-filled, given back at once on close
+        # Zero-filled, given back at once on close. Shared memory, the default, has no huge pages.
+        mapping = mmap.mmap(-1, size[0], flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         if hasattr(mmap, "MADV_HUGEPAGE"):
             _advise_huge_pages(mapping)
         index = cls(view, memoryview(mapping), mapping)
