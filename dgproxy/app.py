@@ -33,11 +33,13 @@ from dgproxy.http.pace import Pace
 from dgproxy.http.service import answerer
 from dgproxy.http.ui import ui_application
 from dgproxy.listen import BACKLOG
+from dgproxy.logs import get_logger
 from dgproxy.s3.bucket_cors import for_origins
 from dgproxy.s3.grants import Grant
 from dgproxy.storage import filesystem, s3
 from dgproxy.storage.backend import Backend, BucketExists
 from dgproxy.storage.cache import FileCache
+from dgproxy.worker import RELOAD
 
 _MIB: Final = 1 << 20
 
@@ -52,6 +54,9 @@ _M_ARENA_MAX: Final = -8  # <malloc.h>
 
 #: Bytes of transfer memory a worker has at least, however many share the setting: four bodies in flight.
 _LEAST_TRANSFER: Final = 48 * _MIB
+
+
+_log = get_logger()
 
 
 @contextmanager
@@ -80,8 +85,13 @@ async def serve(
     ui_sockets: list[socket.socket],
     ready: Callable[[], None],
     stop: asyncio.Event,
+    *,
+    reload: Callable[[], Settings | None] = lambda: None,
 ) -> None:
-    """Be one worker process: serve both ports from `ready` until `stop`, then let requests finish."""
+    """Be one worker process: serve both ports from `ready` until `stop`, then let requests finish.
+
+    On RELOAD the access keys that `reload` gives take the place of those there are.
+    """
     _allow_open_files()
     _use_one_arena()
     async with (
@@ -90,9 +100,10 @@ async def serve(
         bookkeeping.kept(engine),
     ):
         await ensure_bucket(engine, settings.default_bucket)
+        credentials = _credentials(settings)
         answer = answerer(
             engine,
-            _credentials(settings),
+            credentials,
             for_origins(settings.cors_origins),
             settings.domain,
             Pace(settings.min_upload_rate),
@@ -101,6 +112,7 @@ async def serve(
         )
         ui = ui_application(ui_directory(), answer)
         async with (
+            _renewing_keys(credentials, reload),
             _tls(settings) as secured,
             _listening(web.ServerRunner(web.Server(answer), shutdown_timeout=_DRAIN), sockets, secured),
             _listening(web.AppRunner(ui, shutdown_timeout=_DRAIN), ui_sockets, secured),
@@ -257,6 +269,10 @@ def _credentials(settings: Settings) -> Credentials | None:
     """Every access key that may sign; None where there is none, and so the server open."""
     if not settings.signed:
         return None
+    return Credentials(_access_keys(settings), signature_v2=settings.signature_v2)
+
+
+def _access_keys(settings: Settings) -> list[AccessKey]:
     keys = [
         AccessKey(
             each.access_key_id,
@@ -268,7 +284,36 @@ def _credentials(settings: Settings) -> Credentials | None:
     ]
     if settings.access_key_id is not None and settings.secret_access_key is not None:
         keys.append(AccessKey(settings.access_key_id, settings.secret_access_key.get_secret_value()))
-    return Credentials(keys, signature_v2=settings.signature_v2)
+    return keys
+
+
+@asynccontextmanager
+async def _renewing_keys(
+    credentials: Credentials | None, reload: Callable[[], Settings | None]
+) -> AsyncIterator[None]:
+    """Replace the access keys by those of `reload` whenever the supervisor says so, for the block."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+
+    async def renew() -> None:
+        while await told.wait():
+            told.clear()
+            settings = await asyncio.to_thread(reload)
+            if settings is None:
+                continue
+            if credentials is None or not settings.signed:
+                _log.warning("access keys are as they were: from open to signed, and back, takes a restart")
+                continue
+            credentials.replace(_access_keys(settings))
+            _log.info("access keys renewed")
+
+    async with asyncio.TaskGroup() as group:
+        renewing = group.create_task(renew())
+        loop.add_signal_handler(RELOAD, told.set)  # for good: without it the signal would end the process
+        try:
+            yield
+        finally:
+            renewing.cancel()
 
 
 def _allow_open_files() -> None:

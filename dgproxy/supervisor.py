@@ -3,9 +3,10 @@
 
 Promises: the ports are bound and the storage is claimed once, before any worker exists; a worker that ends
 before any could serve stops the server with its reason, for the next would have it too; any later one is
-replaced, ever more slowly when it keeps dying. SIGTERM or SIGINT drain every worker, a second one cuts the
-requests off, and `run` returns only when no worker is left. If the supervisor is killed, the kernel kills the
-workers.
+replaced, ever more slowly when it keeps dying. SIGHUP has the settings read again: when they are in order,
+every worker is told, and later ones begin with them. SIGTERM or SIGINT drain every worker, a second one cuts
+the requests off, and `run` returns only when no worker is left. If the supervisor is killed, the kernel kills
+the workers.
 
 How: the supervisor never has a thread or an event loop, so it may fork at any time. Each worker holds the
 write end of a pipe for as long as it lives: a byte in it is news, its end is the worker's end. The signals
@@ -33,7 +34,7 @@ from dgproxy.worker import CUT, DRAIN, READY, Serve
 
 __all__ = ["Serve", "run"]
 
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 #: Seconds a worker gets to leave its `async with` blocks once its requests are cut off; then SIGKILL.
 _UNWIND: Final = 5.0
@@ -56,18 +57,20 @@ def run(
     *,
     claim: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
     started: Callable[[Ports], None] = lambda _: None,
+    reload: Callable[[], Settings | None] = lambda: None,
 ) -> int:
     """Serve until a signal; the process must have no other thread.
 
     `claim` is entered before the first fork and left after the last worker; `started` is called once all
-    workers serve. Returns 0, or 1 when requests had to be cut off. Raises StartError and what `claim` raises.
+    workers serve; `reload` gives the settings of this moment, None where they are to stay. Returns 0, or 1
+    when requests had to be cut off. Raises StartError and what `claim` raises.
     """
     metrics.share(settings.workers)
     recent.share(settings.workers)
     with claim(), listen.bind(settings.listen_addr, settings.scheme) as ports, _signals() as wake:
         gc.collect()
         gc.freeze()  # what exists now stays in pages that the workers share
-        return _Supervisor(settings, serve, ports, started, wake).run()
+        return _Supervisor(settings, serve, ports, started, reload, wake).run()
 
 
 @contextlib.contextmanager
@@ -114,12 +117,14 @@ class _Supervisor:
         serve: Serve,
         ports: Ports,
         started: Callable[[Ports], None],
+        reload: Callable[[], Settings | None],
         wake: socket.socket,
     ) -> None:
         self._settings = settings
         self._serve = serve
         self._ports = ports
         self._report = started
+        self._reload = reload
         self._wake = wake
         self._places = [_Place(number) for number in range(1, settings.workers + 1)]
         self._selector = selectors.DefaultSelector()
@@ -229,10 +234,14 @@ class _Supervisor:
         _log.error("worker lost; another takes its place", number=place.number, why=why, seconds=place.wait)
         place.wait = min(place.wait * 2, _LONGEST_WAIT)
 
-    # -- the end -------------------------------------------------------------------------------------------
+    # -- signals -------------------------------------------------------------------------------------------
 
     def _hear_signal(self) -> None:
-        self._wake.recv(4096)
+        # Each byte is a signal's number.
+        heard = set(self._wake.recv(4096))
+        if heard == {signal.SIGHUP}:
+            self._hear_reload()
+            return
         now = time.monotonic()
         if self._stopping_since is None:
             _log.info("stopping: waiting for the requests under way", seconds=worker.GRACE)
@@ -241,6 +250,13 @@ class _Supervisor:
             _log.warning("stopping at once")
             self._kill_at = now + _UNWIND
             self._send(CUT)
+
+    def _hear_reload(self) -> None:
+        """Have the workers read the settings again, once it is known that they can."""
+        settings = self._reload() if self._stopping_since is None else None
+        if settings is not None:
+            self._settings = settings
+            self._send(worker.RELOAD)
 
     def _stop(self) -> None:
         self._stopping_since = time.monotonic()

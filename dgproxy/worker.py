@@ -28,7 +28,7 @@ from dgproxy.logs import get_logger
 from dgproxy.settings import Settings
 from dgproxy.storage.errors import StorageError
 
-__all__ = ["CUT", "DRAIN", "GRACE", "READY", "Serve", "live"]
+__all__ = ["CUT", "DRAIN", "GRACE", "READY", "RELOAD", "Serve", "live"]
 
 #: serve(settings, sockets, ui_sockets, ready, stop): accepts on the sockets, calls `ready` when it does, and
 #: after `stop` is set stops accepting, lets its requests finish, and returns.
@@ -43,6 +43,9 @@ GRACE: Final = 33.0
 #: group (Ctrl-C, `timeout`, systemd): what those mean is for the supervisor alone to say.
 DRAIN: Final = signal.SIGUSR1
 CUT: Final = signal.SIGUSR2
+#: That the settings have changed; nothing to who does not listen. A worker that is told by its terminal as
+#: well reads them twice.
+RELOAD: Final = signal.SIGHUP
 
 #: What a worker writes to its supervisor once it serves; anything else is the reason why it can't.
 READY: Final = b"\n"
@@ -55,7 +58,7 @@ _log = get_logger()
 def live(settings: Settings, serve: Serve, ports: Ports, number: int, supervisor: int, pipe: int) -> NoReturn:
     """Be worker `number` of the process `supervisor` and exit; `pipe` carries what it says, and stays open.
 
-    Called right after the fork, with SIGTERM and SIGINT blocked.
+    Called right after the fork, with SIGTERM, SIGINT and SIGHUP blocked.
     """
     code = 1
     try:
@@ -84,7 +87,8 @@ def _part_from(supervisor: int) -> None:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+    signal.signal(RELOAD, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, RELOAD))
 
 
 async def _serve(settings: Settings, serve: Serve, ports: Ports, say: Callable[[bytes], object]) -> int:

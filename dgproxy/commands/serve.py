@@ -7,6 +7,8 @@ when the server cannot start, 0 after a clean stop. What serves is `app` and `su
 
 import stat
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -27,7 +29,7 @@ _log = logs.get_logger()
 
 def serve(options: dict[str, str], file: Path | None) -> int:
     """Run the server with the command line's settings; the exit code."""
-    return _serve(_configuration(options, file))
+    return _serve(_configuration(options, file), lambda: _reloaded(options, file))
 
 
 def _configuration(options: dict[str, str], file: Path | None) -> Configuration:
@@ -37,7 +39,17 @@ def _configuration(options: dict[str, str], file: Path | None) -> Configuration:
         _fail(2, *error.problems)
 
 
-def _serve(configuration: Configuration) -> int:
+def _reloaded(options: dict[str, str], file: Path | None) -> Settings | None:
+    """The settings as they are said now; None where they are wrong, and the log says what is."""
+    try:
+        return config.load(options, file=file).settings
+    except ConfigError as error:
+        for problem in error.problems:
+            _log.error("the settings are as they were: what is said now is wrong", problem=problem)
+        return None
+
+
+def _serve(configuration: Configuration, reload: Callable[[], Settings | None]) -> int:
     # Here, not above: they bring in everything, which a wrong setting should not wait for.
     from dgproxy import app  # noqa: PLC0415
 
@@ -47,9 +59,10 @@ def _serve(configuration: Configuration) -> int:
         app.check(settings)
         return supervisor.run(
             settings,
-            app.serve,
+            partial(app.serve, reload=reload),
             claim=lambda: app.claim(settings),
             started=lambda ports: _report(configuration, ports),
+            reload=reload,
         )
     except (StartError, StorageError) as error:
         _fail(1, str(error))

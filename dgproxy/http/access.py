@@ -33,8 +33,12 @@ class Credentials:
 
     def __init__(self, keys: Iterable[AccessKey], *, signature_v2: bool = True) -> None:
         """Each id is there once."""
-        self._keys = {key.id: key for key in keys}
+        self.replace(keys)
         self.signature_v2 = signature_v2
+
+    def replace(self, keys: Iterable[AccessKey]) -> None:
+        """Let these sign from now on, and no others."""
+        self._keys = {key.id: key for key in keys}
 
     def __getitem__(self, access_key: str) -> AccessKey:
         """The key of an id that has signed."""

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Who is let in: the right key and secret, nobody else; everybody where no credentials are configured."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.system.clients import AwsCli, boto3_client
 from tests.system.conftest import empty
-from tests.system.harness import ACCESS_KEY, CREDENTIALS, Server
+from tests.system.harness import ACCESS_KEY, CREDENTIALS, Server, eventually
 from tests.system.test_boto3 import refused
 
 
@@ -68,3 +71,51 @@ def test_open_server_takes_everybody(open_to_all: Server, access_key: str | None
     assert client.get_object(Bucket="default", Key="x.zip")["Body"].read() == b"x" * 100_000
     empty(client, "default")
     client.close()
+
+
+UNKNOWN = {"InvalidAccessKeyId"}
+
+
+def test_keys_are_read_again_on_sighup(tmp_path: Path) -> None:
+    """Without a restart, in every worker and in those to come; what can't be used is not."""
+    file = tmp_path / "settings.toml"
+
+    def say(*keys: str) -> None:
+        file.write_text(
+            "".join(f'[[keys]]\naccess_key_id = "{key}"\nsecret_access_key = "s"\n' for key in keys)
+        )
+        file.chmod(0o600)
+
+    def says_to(key: str) -> set[str]:
+        """The errors of several workers, "" for none; each call is a connection of its own."""
+        errors = set()
+        for _ in range(4):
+            client = boto3_client(server, access_key=key, secret_key="s")
+            try:
+                client.list_buckets()
+                errors.add("")
+            except ClientError as error:
+                errors.add(error.response["Error"]["Code"])
+            finally:
+                client.close()
+        return errors
+
+    say("OLD", "BOTH")
+    with Server(tmp_path, {"DELTAGLIDER_PROXY_WORKERS": "2"}, arguments=("-c", str(file))) as server:
+        processes = {process.pid for process in server.members()}
+        assert (says_to("OLD"), says_to("BOTH"), says_to("NEW")) == ({""}, {""}, UNKNOWN)
+        say("BOTH", "NEW")
+        server.send_signal(signal.SIGHUP)
+        eventually(lambda: says_to("OLD") == UNKNOWN and says_to("NEW") == {""}, "the new keys sign")
+        assert says_to("BOTH") == {""}
+        file.write_text("[[keys]]\naccess_key_id = 5")
+        server.send_signal(signal.SIGHUP, group=True)
+        eventually(
+            lambda: "what is said now is wrong" in server.tail(), "the log says that they can't be read"
+        )
+        assert says_to("NEW") == {""}
+        assert {process.pid for process in server.members()} == processes, "nobody was started again"
+        workers = processes - {server.process.pid if server.process else 0}
+        os.kill(min(workers), signal.SIGKILL)
+        eventually(lambda: len(list(server.members())) == 3 and says_to("NEW") == {""}, "another worker")
+        assert says_to("OLD") == UNKNOWN
