@@ -9,7 +9,7 @@ from aiohttp import web
 
 from dgproxy import timing
 from dgproxy.engine import delete, get, put
-from dgproxy.engine.commit import Allow, anything, read, read_lately
+from dgproxy.engine.commit import Allow, anything, read_lately
 from dgproxy.engine.get import Reading
 from dgproxy.engine.manifest import Manifest
 from dgproxy.http import answers
