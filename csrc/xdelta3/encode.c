@@ -365,9 +365,9 @@ enum {
 };
 
 /*
- * What filling may cost. The default form comes from the first. At the thorough level the source is hashed at
- * every offset where copies are short: in what looks random, and where that costs nothing, since gaps are less
- * than 1 in 512 bytes. Of more gaps each gets more of the source, as long as they are less than 1 in 12.
+ * What filling may cost. The first is the fast level's. At the thorough level the source is hashed at every
+ * offset where copies are short, in what looks random, and where it costs nothing, as gaps are less than 1 in
+ * 512 bytes. Of more gaps each gets more of the source, as long as they are less than 1 in 12.
  */
 enum { GAPS_RARE = 512, GAPS_FEW = 12, KEEP_MIN = 80 };
 static const struct fill_effort effort_fast = {LONG_LITERAL, 112, 14, 14, 1, 16, 1 << 16};

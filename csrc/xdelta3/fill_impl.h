@@ -6,12 +6,12 @@
  * gone through place by place. Candidates are the diagonals of the last copy and of the last long one, what
  * was found before, and what two small tables of four-way buckets remember, the newest first: the gaps of
  * this window so far (NEAR_HASH bytes, for copies from the target), and the source within reach of the
- * diagonal (FAR_HASH bytes, at every offset or every few), which slides along with the gaps. The copy is taken
- * that saves most bytes of plain VCDIFF, its opcode, size and address counted, unless the next place saves more
- * (lazy matching, as in RFC 1951, 4). Copies stay inside their gap.
+ * diagonal (FAR_HASH bytes, at every offset or every few), which slides along with the gaps. The copy is
+ * taken that saves most bytes of plain VCDIFF, its opcode, size and address counted, unless the next place
+ * saves more (lazy matching, as in RFC 1951, 4). Copies stay inside their gap.
  *
- * Near the diagonal copies are not only likelier but cheaper, too, since their addresses are near others'. The
- * source around a gap is hashed in proportion to it. What all this may cost is the caller's choice.
+ * Near the diagonal copies are not only likelier but cheaper, too, since their addresses are near others'.
+ * The source around a gap is hashed in proportion to it. What all this may cost is the caller's choice.
  *
  * A slot is only a hint: what is there is compared. An empty one is place 0. Included once by each
  * kernels_*.c, after match_impl.h.
@@ -135,8 +135,8 @@ static void note_recent(struct fill *fill, const struct match *match) {
 }
 
 /*
- * Bytes of opcodes and sizes that a copy costs. It makes two ADDs of one, or one where it begins or ends with the
- * literals; and a short ADD and a short copy have an opcode together.
+ * Bytes of opcodes and sizes that a copy costs. It makes two ADDs of one, or one where it begins or ends with
+ * the literals; and a short ADD and a short copy have an opcode together.
  */
 static int opcode_cost(const struct fill *fill, const struct match *match) {
     size_t literal = match->start - fill->literal;

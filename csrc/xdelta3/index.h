@@ -26,8 +26,8 @@ struct source_view {
 };
 
 /*
- * A place, where to look for a block: in the upper half its bucket, in the lower one the tag that its slot must
- * carry in the bits outside block_mask.
+ * A place, where to look for a block: in the upper half its bucket, in the lower one the tag that its slot
+ * must carry in the bits outside block_mask.
  */
 VCD_INLINE size_t place_bucket(uint64_t place) {
     return (size_t)(place >> 32) * BUCKET_SLOTS;
@@ -38,8 +38,8 @@ VCD_INLINE uint32_t place_tag(uint64_t place) {
 }
 
 /*
- * The place of the 16 bytes whose little-endian halves are `low` and `high`. Their four words are hashed as in
- * NH (RFC 4418, 5.2.2): the key is added and the products of pairs are summed up, which vectors do as well.
+ * The place of the 16 bytes whose little-endian halves are `low` and `high`. Their four words are hashed as
+ * in NH (RFC 4418, 5.2.2): the key is added and the products of pairs are summed up; vectors can do that.
  */
 VCD_INLINE uint64_t find_place(const struct source_view *view, uint64_t low, uint64_t high) {
     uint64_t sum = (uint64_t)((uint32_t)low + view->key[0]) * ((uint32_t)(low >> 32) + view->key[1]) +
