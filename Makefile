@@ -61,9 +61,13 @@ test-c: programs
 	{ cmake --preset asan && cmake --build --preset asan; } > build/asan.log 2>&1 || { cat build/asan.log; exit 1; }
 	ctest --preset asan
 
-.PHONY: test-moto
-test-moto: .venv/.tools clients-installed  ## Run the backend contract over moto, too; takes minutes.
-	@MOTO_CONTRACT=1 $(VENV)/python -m pytest tests/storage/test_s3.py $(ARGS)
+# What runs over one backend after the other; `make test` takes memory, a directory, and a part of it over stores.
+BACKEND_TESTS := tests/engine tests/http tests/storage/test_s3.py $(addprefix tests/system/test_, boto3.py \
+    boto3_multipart.py awscli.py keys.py payloads.py commands_in_store.py)
+
+.PHONY: test-backends
+test-backends: .venv/.tools clients-installed  ## Run engine, server and clients over every backend and store; takes half an hour.
+	@TEST_BACKENDS=memory,far,filesystem,seaweedfs,moto $(VENV)/python -m pytest --timeout 600 $(BACKEND_TESTS) $(ARGS)
 
 .PHONY: check-history
 check-history: .venv/.tools .venvs/parity/.made  ## Kill, stop and mislead three proxies through 100,000 calls, and judge their history; ARGS="--calls 5000".

@@ -12,6 +12,9 @@ from dgproxy.s3.xml.elements import OWNER_ID
 from tests.http.conftest import BUCKET, LIMIT, Site
 from tests.http.wire import Answer
 
+#: A store with its own ways beside those that have none.
+pytestmark = pytest.mark.over("seaweedfs")
+
 MIB = 1 << 20
 PART = bytes(range(256)) * (5 * MIB // 256)
 
