@@ -202,6 +202,15 @@ static bool occurs(const struct source_view *view, const uint8_t *sample, size_t
     return false;
 }
 
+enum { CACHE_LINE = 64 };
+
+/* Ask for memory that will be needed nearly everywhere: in order it comes several times as fast as at random. */
+static void fetch(const uint8_t *memory, size_t size) {
+    for (size_t at = 0; at < size; at += CACHE_LINE) {
+        VCD_PREFETCH(memory + at);
+    }
+}
+
 vcd_error vcd_index_similarity(const void *memory, size_t size, const uint8_t *source, uint64_t source_size,
                                const uint8_t *sample, size_t sample_size, uint32_t places_max,
                                uint32_t *places, uint32_t *found) {
@@ -217,6 +226,10 @@ vcd_error vcd_index_similarity(const void *memory, size_t size, const uint8_t *s
     }
     size_t step = (sample_size - span) / places_max + 1;
     step = step < span ? span : step;
+    uint64_t lookups = (uint64_t)((sample_size - span) / step + 1) * stride;
+    if (lookups >= size / CACHE_LINE) {
+        fetch(memory, size);
+    }
     for (size_t at = 0; at <= sample_size - span; at += step) {
         if (is_constant(load_u64(sample + at), load_u64(sample + at + 8))) {
             continue; /* padding says nothing about where the rest comes from */
