@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* test_window.c: windows round trip; a damaged window or index never leaves its buffers. */
 #include "pair.h"
+#include "parts.h"
 
 struct bytes {
     uint8_t *data;
@@ -59,6 +60,62 @@ static void test_round_trip(void) {
         }
         free_pair(&pair);
     }
+}
+
+/* Decodes a window in parts, to pieces; the target is in `out` if that succeeds. */
+static vcd_error decode_pieces(const struct pair *pair, struct bytes window, vcd_form form, size_t least,
+                               uint8_t *out) {
+    size_t size = pair->target_size;
+    struct apart apart;
+    CHECK(take_apart(&apart, window.data, window.size));
+    uint8_t *room = exactly(pair->target, size);
+    memset(room, 0xee, size);
+    vcd_pieces pieces = {malloc(VCD_PIECES_MAX(size, least) * sizeof(vcd_piece)), 0, least};
+    CHECK(pieces.list != NULL);
+    vcd_error error =
+        vcd_decode_parts(pair->source, pair->source_size, &apart.parts, form, room, size, &pieces);
+    CHECK(pieces.count <= VCD_PIECES_MAX(size, least));
+    CHECK(error != VCD_OK || join_pieces(&pieces, out, size));
+    free(pieces.list);
+    free(room);
+    free_apart(&apart);
+    return error;
+}
+
+static void test_pieces(void) {
+    for (uint64_t seed = 0; seed < 1000; seed++) {
+        struct pair pair = make_pair(seed, 1 << (4 + seed % 14), 4 + seed % 4);
+        vcd_form form = (vcd_form)(seed % 3);
+        struct bytes window = encode(&pair, form, seed % 2 ? VCD_FAST : VCD_THOROUGH);
+        uint8_t *out = exactly(pair.target, pair.target_size);
+        for (size_t least = 1; least <= (size_t)1 << 16; least *= 4) {
+            memset(out, 0, pair.target_size);
+            CHECK(decode_pieces(&pair, window, form, least, out) == VCD_OK);
+            CHECK(memcmp(out, pair.target, pair.target_size) == 0);
+        }
+        free(out);
+        free(window.data);
+        free_pair(&pair);
+    }
+}
+
+/* A copy from what was left in the source, and one from what was left in the data section. */
+static void test_holes(void) {
+    static const uint8_t source[] = "abcdefghijklmnop";
+    static const uint8_t data[] = "ABCDEFGHIJ";
+    /* The source segment; 5 bytes and the sections; the target; not compressed; the sections; no checksum. */
+    static const uint8_t head[] = {WINDOW_SOURCE, 16, 0, 5 + 20, 39, 0, 10, 7, 3};
+    static const uint8_t instructions[] = {19, 12, 11, 19, 9, 19, 8}; /* COPY 12, ADD 10, COPY 9, COPY 8 */
+    static const uint8_t addresses[] = {2, 16 + 1, 16 + 13};
+    uint8_t out[39];
+    uint8_t joined[39];
+    vcd_piece list[VCD_PIECES_MAX(sizeof out, 10)];
+    vcd_pieces pieces = {list, 0, 10};
+    const vcd_parts parts = {head, sizeof head, data, 10, instructions, 7, addresses, 3};
+    CHECK(vcd_decode_parts(source, 16, &parts, VCD_PLAIN, out, sizeof out, &pieces) == VCD_OK);
+    CHECK(pieces.count == 3 && list[0].data == source + 2 && list[1].data == data);
+    CHECK(join_pieces(&pieces, joined, sizeof joined));
+    CHECK(memcmp(joined, "cdefghijklmnABCDEFGHIJdefghijklBCDEFGHI", sizeof joined) == 0);
 }
 
 static void test_damaged_window(void) {
@@ -140,6 +197,8 @@ static void test_arguments(void) {
 int main(void) {
     test_arguments();
     test_round_trip();
+    test_pieces();
+    test_holes();
     test_damaged_window();
     test_damaged_index();
     return 0;

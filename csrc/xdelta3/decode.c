@@ -15,40 +15,15 @@
  * In the residual form (vcdiff.h) whether an ADD holds differences is known only when the copy after it is
  * read. Until then its bytes are taken as they are; then the source's are added where they lie. No
  * instruction comes between, so nobody has read them.
+ *
+ * Every rule is enforced here, one instruction after the other. decode_quick.h takes the instructions before
+ * them for which it can tell at a glance that no rule is near.
+ *
+ * Who writes the target to a file needs no copy of what lies ready in memory: with `pieces` long runs stay
+ * where they are, in the source or the data section. Their places in `out` are holes, which a later copy from
+ * the target may need filled.
  */
-#include "decode.h"
-#include "kernels.h"
-
-/* What a walk over the instructions is for. */
-enum pass {
-    DECODE,          /* a plain window */
-    DECODE_RESIDUAL, /* a residual one */
-    MAKE_PLAIN,      /* its ADDs hold target bytes afterwards */
-    MAKE_RESIDUAL,   /* they hold differences */
-};
-
-/* One window being decoded or converted. */
-struct work {
-    const uint8_t *source;
-    uint64_t source_size;
-    uint64_t segment_offset;
-    uint64_t segment_length;
-    uint8_t *out; /* DECODE: the target. MAKE: the byte at data.next in the window that is changed */
-    size_t out_size;
-    size_t done; /* target bytes so far */
-    struct reader data;
-    struct reader instructions;
-    struct reader addresses;
-    struct address_cache cache;
-    uint64_t diagonal; /* address minus place in the window of the last source copy, or NO_DIAGONAL */
-    size_t gap;        /* bytes added since then */
-    const struct kernels *kernels; /* DECODE: NULL when there is no checksum to compare */
-    uint32_t sum;                  /* Adler-32 of out[0, summed) */
-    size_t summed;
-};
-
-/* No address minus place comes near: one is below 2^32, the other below 2^25. */
-#define NO_DIAGONAL ((uint64_t)1 << 40)
+#include "decode_work.h"
 
 vcd_error vcd_window_header_read(struct reader *in, struct window_header *window) {
     memset(window, 0, sizeof *window);
@@ -72,34 +47,67 @@ vcd_error vcd_window_header_read(struct reader *in, struct window_header *window
     return VCD_OK;
 }
 
-/* What follows the encoding length: `in` holds exactly that many bytes. */
-static vcd_error read_sections(struct reader *in, const struct window_header *window, struct work *work,
-                               uint32_t *checksum) {
-    uint32_t target = 0;
+/* What the rest of a window's header says. */
+struct fields {
+    uint32_t target;
+    uint32_t data; /* bytes of each section */
+    uint32_t instructions;
+    uint32_t addresses;
+    uint32_t checksum;
+};
+
+static vcd_error read_fields(struct reader *in, const struct window_header *window, struct fields *fields) {
     uint8_t delta_indicator = 0;
-    uint32_t data = 0;
-    uint32_t instructions = 0;
-    uint32_t addresses = 0;
-    VCD_TRY(read_u32(in, &target));
-    VCD_CHECK(target <= VCD_WINDOW_MAX, VCD_E_WINDOW_SIZE);
-    VCD_CHECK(window->segment_length <= UINT32_MAX - target, VCD_E_SEGMENT);
+    *fields = (struct fields){0};
+    VCD_TRY(read_u32(in, &fields->target));
+    VCD_CHECK(fields->target <= VCD_WINDOW_MAX, VCD_E_WINDOW_SIZE);
+    VCD_CHECK(window->segment_length <= UINT32_MAX - fields->target, VCD_E_SEGMENT);
     VCD_TRY(read_byte(in, &delta_indicator));
     VCD_CHECK(delta_indicator == 0, VCD_E_SECONDARY);
-    VCD_TRY(read_u32(in, &data));
-    VCD_TRY(read_u32(in, &instructions));
-    VCD_TRY(read_u32(in, &addresses));
+    VCD_TRY(read_u32(in, &fields->data));
+    VCD_TRY(read_u32(in, &fields->instructions));
+    VCD_TRY(read_u32(in, &fields->addresses));
     if (window->indicator & WINDOW_ADLER32) {
         for (int i = 0; i < 4; i++) {
             uint8_t byte = 0;
             VCD_TRY(read_byte(in, &byte));
-            *checksum = *checksum << 8 | byte;
+            fields->checksum = fields->checksum << 8 | byte;
         }
     }
-    VCD_CHECK((uint64_t)data + instructions + addresses == in->left, VCD_E_SECTIONS);
-    work->out_size = target;
-    work->data = (struct reader){in->next, data};
-    work->instructions = (struct reader){in->next + data, instructions};
-    work->addresses = (struct reader){in->next + data + instructions, addresses};
+    return VCD_OK;
+}
+
+/* What follows the encoding length: `in` holds exactly that many bytes. */
+static vcd_error read_sections(struct reader *in, const struct window_header *window, struct work *work) {
+    struct fields fields;
+    VCD_TRY(read_fields(in, window, &fields));
+    VCD_CHECK((uint64_t)fields.data + fields.instructions + fields.addresses == in->left, VCD_E_SECTIONS);
+    work->out_size = fields.target;
+    work->checksum = fields.checksum;
+    work->data = (struct reader){in->next, fields.data};
+    work->instructions = (struct reader){in->next + fields.data, fields.instructions};
+    work->addresses = (struct reader){in->next + fields.data + fields.instructions, fields.addresses};
+    return VCD_OK;
+}
+
+/* The same of a window whose sections lie apart; `head` is what is left of its header. */
+static vcd_error read_parts(struct reader head, const vcd_parts *parts, const struct window_header *window,
+                            struct work *work) {
+    struct fields fields;
+    size_t left = head.left;
+    VCD_TRY(read_fields(&head, window, &fields));
+    VCD_CHECK(head.left == 0, VCD_E_SECTIONS);
+    VCD_CHECK(fields.data == parts->data_size && fields.instructions == parts->instructions_size &&
+                  fields.addresses == parts->addresses_size,
+              VCD_E_SECTIONS);
+    VCD_CHECK((uint64_t)left + fields.data + fields.instructions + fields.addresses ==
+                  window->encoding_length,
+              VCD_E_SECTIONS);
+    work->out_size = fields.target;
+    work->checksum = fields.checksum;
+    work->data = (struct reader){parts->data, parts->data_size};
+    work->instructions = (struct reader){parts->instructions, parts->instructions_size};
+    work->addresses = (struct reader){parts->addresses, parts->addresses_size};
     return VCD_OK;
 }
 
@@ -188,9 +196,6 @@ VCD_INLINE uint8_t *gap_bytes(struct work *work, enum pass pass, size_t *room) {
     return work->out - work->gap;
 }
 
-/* The checksum is taken of what was just written, while it is in cache. */
-enum { SUM_STEP = 1 << 18 };
-
 /* Sum up what is done and stays so: an open gap of a residual window may yet change. */
 static void sum_up(struct work *work, enum pass pass) {
     size_t end = work->done - (pass == DECODE_RESIDUAL ? work->gap : 0);
@@ -205,9 +210,61 @@ VCD_INLINE void leave_diagonal(struct work *work) {
     work->gap = 0;
 }
 
+/* ---- pieces ---- */
+
+/* Add target[listed, end), which lies at `data`, to the pieces. */
+static void list_piece(struct work *work, const uint8_t *data, size_t end) {
+    if (end > work->listed) {
+        work->pieces->list[work->pieces->count++] = (vcd_piece){data, work->listed, end - work->listed};
+        work->listed = end;
+    }
+}
+
+VCD_INLINE bool stays(const struct work *work, size_t size) {
+    return work->pieces != NULL && size >= work->pieces->least;
+}
+
+/* The next `size` bytes of the target stay at `data`. No gap is open. */
+static void leave_there(struct work *work, const uint8_t *data, size_t size, enum pass pass) {
+    list_piece(work, work->out + work->listed, work->done);
+    list_piece(work, data, work->done + size);
+    sum_up(work, pass);
+    if (work->kernels != NULL) {
+        work->sum = work->kernels->adler32(work->sum, data, size);
+    }
+    work->summed = work->done + size;
+}
+
+/* Bring what `out` lacks of target[begin, end): what is in pieces that lie elsewhere. */
+static void fill_holes(struct work *work, size_t begin, size_t end) {
+    const vcd_piece *pieces = work->pieces->list;
+    size_t count = work->pieces->count;
+    size_t low = 0;
+    for (size_t high = count; low < high;) { /* the first piece that ends behind `begin` */
+        size_t middle = low + (high - low) / 2;
+        if (pieces[middle].place + pieces[middle].size <= begin) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (; low < count && pieces[low].place < end; low++) {
+        const vcd_piece *piece = &pieces[low];
+        size_t from = begin > piece->place ? begin : piece->place;
+        size_t to = end < piece->place + piece->size ? end : piece->place + piece->size;
+        if (piece->data != work->out + piece->place) {
+            memcpy(work->out + from, piece->data + (from - piece->place), to - from);
+        }
+    }
+}
+
+/* ---- instructions ---- */
+
 VCD_INLINE vcd_error do_add(struct work *work, size_t size, enum pass pass) {
     VCD_CHECK(size <= work->data.left, VCD_E_DATA);
-    if (decodes(pass)) {
+    if (pass == DECODE && stays(work, size)) {
+        leave_there(work, work->data.next, size, pass);
+    } else if (decodes(pass)) {
         copy_apart(work->out + work->done, work->out_size - work->done, work->data.next, work->data.left,
                    size);
     } else {
@@ -234,6 +291,9 @@ VCD_INLINE vcd_error do_run(struct work *work, size_t size, enum pass pass) {
 /* Copy from earlier in this window; `distance` bytes back, repeating them when that is less than `size`. */
 static void copy_target(struct work *work, size_t distance, size_t size) {
     uint8_t *to = work->out + work->done;
+    if (work->listed > work->done - distance) {
+        fill_holes(work, work->done - distance, work->done - distance + (size < distance ? size : distance));
+    }
     if (distance >= size) {
         memcpy(to, to - distance, size);
         return;
@@ -294,7 +354,9 @@ VCD_INLINE vcd_error do_copy(struct work *work, unsigned mode, size_t size, enum
     if (pass != DECODE) {
         close_gap(work, address, from, pass);
     }
-    if (decodes(pass) && VCD_UNLIKELY(size > SUM_STEP)) {
+    if (decodes(pass) && stays(work, size)) {
+        leave_there(work, work->source + from, size, pass);
+    } else if (decodes(pass) && VCD_UNLIKELY(size > SUM_STEP)) {
         copy_long(work, from, size, pass);
     } else if (decodes(pass) && size > 0) {
         copy_apart(work->out + work->done, work->out_size - work->done, work->source + from,
@@ -324,10 +386,16 @@ VCD_INLINE vcd_error do_half(struct work *work, struct half half, enum pass pass
     return VCD_OK;
 }
 
+#include "decode_quick.h"
+
 VCD_INLINE vcd_error run_instructions(struct work *work, enum pass pass) {
     while (work->instructions.left > 0) {
         if (decodes(pass) && VCD_UNLIKELY(work->done - work->summed >= SUM_STEP)) {
             sum_up(work, pass);
+        }
+        if (decodes(pass)) {
+            run_quick(work, pass);
+            VCD_ASSERT(work->instructions.left > 0); /* it needs more than there is of an instruction */
         }
         const struct opcode *opcode = &vcd_code_table[*work->instructions.next++];
         work->instructions.left--;
@@ -368,21 +436,44 @@ static struct work work_on(const struct window_header *window, const uint8_t *so
     return work;
 }
 
+/* Decode what `work` has the sections of. */
+static vcd_error decode_sections(struct work *work, const struct window_header *window, vcd_form form,
+                                 uint8_t *out, size_t out_size) {
+    static uint8_t nothing[1];
+    VCD_CHECK(work->out_size == out_size, VCD_E_LENGTH);
+    work->out = out_size > 0 ? out : nothing; /* NULL is a fine address for no bytes, but not to count from */
+    work->kernels = window->indicator & WINDOW_ADLER32 ? vcd_kernels() : NULL;
+    work->sum = ADLER32_NONE;
+    VCD_TRY(run_pass(work, form == VCD_RESIDUAL ? DECODE_RESIDUAL : DECODE));
+    if (window->indicator & WINDOW_ADLER32) {
+        sum_up(work, DECODE);
+        VCD_CHECK(work->sum == work->checksum, VCD_E_CHECKSUM);
+    }
+    return VCD_OK;
+}
+
 vcd_error vcd_window_decode(struct reader in, const struct window_header *window, vcd_form form,
                             const uint8_t *source, uint64_t source_size, uint8_t *out, size_t out_size) {
-    uint8_t nothing[1] = {0};
     struct work work = work_on(window, source, source_size);
-    work.out = out_size > 0 ? out : nothing; /* NULL is a fine address for no bytes, but not to count from */
-    uint32_t checksum = 0;
-    VCD_TRY(read_sections(&in, window, &work, &checksum));
-    VCD_CHECK(work.out_size == out_size, VCD_E_LENGTH);
-    work.kernels = window->indicator & WINDOW_ADLER32 ? vcd_kernels() : NULL;
-    work.sum = ADLER32_NONE;
-    VCD_TRY(run_pass(&work, form == VCD_RESIDUAL ? DECODE_RESIDUAL : DECODE));
-    if (window->indicator & WINDOW_ADLER32) {
-        sum_up(&work, DECODE);
-        VCD_CHECK(work.sum == checksum, VCD_E_CHECKSUM);
+    VCD_TRY(read_sections(&in, window, &work));
+    return decode_sections(&work, window, form, out, out_size);
+}
+
+vcd_error vcd_decode_parts(const uint8_t *source, uint64_t source_size, const vcd_parts *parts, vcd_form form,
+                           uint8_t *out, size_t out_size, vcd_pieces *pieces) {
+    struct reader head = {parts->head, parts->head_size};
+    struct window_header window;
+    VCD_TRY(vcd_window_header_read(&head, &window));
+    struct work work = work_on(&window, source, source_size);
+    VCD_TRY(read_parts(head, parts, &window, &work));
+    work.pieces = pieces;
+    if (pieces == NULL) {
+        return decode_sections(&work, &window, form, out, out_size);
     }
+    VCD_CHECK(pieces->least > 0, VCD_E_ARGUMENT);
+    pieces->count = 0;
+    VCD_TRY(decode_sections(&work, &window, form, out, out_size));
+    list_piece(&work, work.out + work.listed, out_size);
     return VCD_OK;
 }
 
@@ -408,8 +499,7 @@ vcd_error vcd_convert_window(const uint8_t *source, uint64_t source_size, const 
     struct window_header header;
     VCD_TRY(read_only_window(&in, &header));
     struct work work = work_on(&header, source, source_size);
-    uint32_t checksum = 0;
-    VCD_TRY(read_sections(&in, &header, &work, &checksum));
+    VCD_TRY(read_sections(&in, &header, &work));
     memcpy(out, window, size);
     work.out = out + (size_t)(work.data.next - window);
     return run_pass(&work, form == VCD_RESIDUAL ? MAKE_RESIDUAL : MAKE_PLAIN);

@@ -97,7 +97,7 @@ struct address_cache {
 VCD_INLINE void address_cache_update(struct address_cache *cache, uint64_t address) {
     cache->near[cache->next] = address;
     cache->next = (cache->next + 1) % NEAR_SIZE;
-    cache->same[address % SAME_SLOTS] = address;
+    cache->same[(uint32_t)address % SAME_SLOTS] = address; /* addresses are below 2^32 */
 }
 
 /* ---- integers: base 128, most significant digit first, a set high bit means more (RFC 3284, 2) ---- */

@@ -176,6 +176,42 @@ vcd_error vcd_encoder_finish(vcd_encoder *encoder, const uint8_t **out, size_t *
 vcd_error vcd_decode_window(const uint8_t *source, uint64_t source_size, const uint8_t *window, size_t size,
                             vcd_form form, uint8_t *out, size_t out_size);
 
+/* A window in its parts, each wherever it lies: the header, up to and with the checksum, and the sections. */
+typedef struct vcd_parts {
+    const uint8_t *head;
+    size_t head_size;
+    const uint8_t *data;
+    size_t data_size;
+    const uint8_t *instructions;
+    size_t instructions_size;
+    const uint8_t *addresses;
+    size_t addresses_size;
+} vcd_parts;
+
+/* target[place, place + size) is at `data`. */
+typedef struct vcd_piece {
+    const uint8_t *data;
+    size_t place;
+    size_t size;
+} vcd_piece;
+
+/* The target in order: list[0, count), with room for VCD_PIECES_MAX. The caller chooses `least`, 1 or more. */
+typedef struct vcd_pieces {
+    vcd_piece *list;
+    size_t count;
+    size_t least;
+} vcd_pieces;
+
+#define VCD_PIECES_MAX(out_size, least) (2 * ((out_size) / (least)) + 1)
+
+/*
+ * Decode a window in parts. `pieces` saves who only passes the target on from having all of it in one place:
+ * what is copied in runs of `least` bytes or more may stay where it is, in the source or the data section, and
+ * `out` is undefined there. With NULL all of the target is in `out`.
+ */
+vcd_error vcd_decode_parts(const uint8_t *source, uint64_t source_size, const vcd_parts *parts, vcd_form form,
+                           uint8_t *out, size_t out_size, vcd_pieces *pieces);
+
 /*
  * Make the window that fills `window` one of the given form, from residual to VCDIFF or from VCDIFF to
  * residual: `size` bytes go to `out`, apart from `window`. All rules are checked but the checksum, for which the target would be needed.

@@ -44,6 +44,20 @@ vcd_error vcd_encoder_feed(vcd_encoder *encoder, const uint8_t *target, size_t s
 vcd_error vcd_encoder_finish(vcd_encoder *encoder, const uint8_t **out, size_t *out_size);
 vcd_error vcd_decode_window(const uint8_t *source, uint64_t source_size, const uint8_t *window, size_t size,
                             vcd_form form, uint8_t *out, size_t out_size);
+typedef struct {
+    const uint8_t *head;
+    size_t head_size;
+    const uint8_t *data;
+    size_t data_size;
+    const uint8_t *instructions;
+    size_t instructions_size;
+    const uint8_t *addresses;
+    size_t addresses_size;
+} vcd_parts;
+typedef struct { const uint8_t *data; size_t place; size_t size; } vcd_piece;
+typedef struct { vcd_piece *list; size_t count; size_t least; } vcd_pieces;
+vcd_error vcd_decode_parts(const uint8_t *source, uint64_t source_size, const vcd_parts *parts, vcd_form form,
+                           uint8_t *out, size_t out_size, vcd_pieces *pieces);
 vcd_error vcd_convert_window(const uint8_t *source, uint64_t source_size, const uint8_t *window, size_t size,
                              vcd_form form, uint8_t *out);
 vcd_error vcd_decoder_new(vcd_decoder **decoder, const uint8_t *source, uint64_t source_size,

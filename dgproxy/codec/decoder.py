@@ -7,13 +7,29 @@ CorruptDelta, whatever it claims.
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from dgproxy.codec._vcd import ffi, lib
 from dgproxy.codec.core import Buffer, OneAtATime, borrow, check
 from dgproxy.codec.encoder import WINDOW_MAX
 
-__all__ = ["Decoder", "SectionReader", "decode_window", "to_plain", "to_residual", "window_room"]
+__all__ = [
+    "Decoder",
+    "Parts",
+    "SectionReader",
+    "decode_parts",
+    "decode_pieces",
+    "decode_window",
+    "to_plain",
+    "to_residual",
+    "window_room",
+]
+
+#: A window's header up to its sections, and these: data, instructions, addresses.
+Parts = tuple[Buffer, Buffer, Buffer, Buffer]
+
+#: Bytes: from this length on a run is cheaper to leave where it is than to copy.
+_PIECE: Final = 64 << 10
 
 _uncleared: Final = ffi.new_allocator(should_clear_after_alloc=False)
 
@@ -38,16 +54,96 @@ def decode_window(
     length and its Adler-32, if it has one, is right; `out` then holds garbage. `residual` is the form the
     window has. Thread-safe.
     """
-    if not 0 <= target_length <= WINDOW_MAX:
-        raise ValueError(f"a window has 0 to {WINDOW_MAX} bytes, not {target_length}")
-    result: bytearray | memoryview
-    result = bytearray(target_length) if out is None else memoryview(out).cast("B")[:target_length]
-    if len(result) != target_length:
-        raise ValueError(f"out has {len(result)} bytes, the window {target_length}")
+    result = _result(target_length, out)
     with borrow(source) as base, borrow(window) as data, borrow(result, writable=True) as room:
         form = lib.VCD_RESIDUAL if residual else lib.VCD_PLAIN
         check(lib.vcd_decode_window(base, len(base), data, len(data), form, room, target_length))
     return result
+
+
+def decode_parts(
+    source: Buffer,
+    parts: Parts,
+    target_length: int,
+    out: Buffer | None = None,
+    *,
+    residual: bool = False,
+) -> bytearray | memoryview:
+    """`decode_window` for a window in parts, each wherever it lies."""
+    result = _result(target_length, out)
+    with _PartsHandle(source, parts, result) as handle:
+        handle.decode(residual, ffi.NULL)
+    return result
+
+
+def decode_pieces(
+    source: Buffer,
+    parts: Parts,
+    target_length: int,
+    out: Buffer,
+    *,
+    residual: bool = False,
+    least: int = _PIECE,
+) -> list[memoryview]:
+    """`decode_parts` for who only passes the target on: its bytes as views, in order, some of them of `out`.
+
+    What is copied in runs of `least` bytes or more may stay in `source` or in the data section; in `out`
+    there is anything in its place. All of it is checked, and right as long as nobody writes to the three.
+    """
+    if least < 1:
+        raise ValueError(f"no pieces have at least {least} bytes")
+    result = memoryview(_result(target_length, out))
+    found = ffi.new("vcd_piece[]", 2 * (target_length // least) + 1)
+    pieces = ffi.new("vcd_pieces *", {"list": found, "least": least})
+    origins = [memoryview(buffer).cast("B") for buffer in (result, source, parts[1])]
+    with _PartsHandle(source, parts, result) as handle:
+        handle.decode(residual, pieces)
+        starts = [int(ffi.cast("uintptr_t", memory)) for memory in (handle.out, handle.source, handle.data)]
+    fields = iter(memoryview(ffi.buffer(found)).cast("P")[: 3 * pieces.count].tolist())
+    views = []
+    for address, _, size in zip(fields, fields, fields, strict=True):
+        for start, origin in zip(starts, origins, strict=True):
+            if 0 <= address - start <= len(origin) - size:
+                views.append(origin[address - start : address - start + size])
+                break
+    return views
+
+
+def _result(target_length: int, out: Buffer | None) -> bytearray | memoryview:
+    """Where a window goes: the start of `out`, if there is one."""
+    if not 0 <= target_length <= WINDOW_MAX:
+        raise ValueError(f"a window has 0 to {WINDOW_MAX} bytes, not {target_length}")
+    if out is None:
+        return bytearray(target_length)
+    result = memoryview(out).cast("B")[:target_length]
+    if len(result) != target_length:
+        raise ValueError(f"out has {len(result)} bytes, the window {target_length}")
+    return result
+
+
+class _PartsHandle:
+    """A window in parts as the core takes it, with everything borrowed until the end of the block."""
+
+    def __init__(self, source: Buffer, parts: Parts, out: bytearray | memoryview) -> None:
+        self.source = borrow(source)
+        self.out = borrow(out, writable=True)
+        self._parts = list(map(borrow, parts))
+        self.data = self._parts[1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def decode(self, residual: bool, pieces: Any) -> None:
+        """Fill `out` and, unless it is NULL, `pieces`."""
+        fields = [field for part in self._parts for field in (part, len(part))]
+        form = lib.VCD_RESIDUAL if residual else lib.VCD_PLAIN
+        window = ffi.new("vcd_parts *", fields)
+        source, out = self.source, self.out
+        check(lib.vcd_decode_parts(source, len(source), window, form, out, len(out), pieces))
+
+    def __exit__(self, *_: object) -> None:
+        for borrowed in (self.source, self.out, *self._parts):
+            ffi.release(borrowed)
 
 
 def to_plain(source: Buffer, window: Buffer) -> bytearray:

@@ -15,7 +15,10 @@ What the input breaks is `CorruptDelta`, what the caller breaks is ValueError or
 from dgproxy.codec.core import Buffer, CodecError, CorruptDelta
 from dgproxy.codec.decoder import (
     Decoder,
+    Parts,
     SectionReader,
+    decode_parts,
+    decode_pieces,
     decode_window,
     to_plain,
     to_residual,
@@ -43,8 +46,11 @@ __all__ = [
     "Encoder",
     "Form",
     "Level",
+    "Parts",
     "SectionReader",
     "SourceIndex",
+    "decode_parts",
+    "decode_pieces",
     "decode_window",
     "difference",
     "encode_window",

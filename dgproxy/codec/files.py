@@ -11,7 +11,6 @@ Sources and deltas are mapped files or any other memory; opening them and naming
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -27,8 +26,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 #: Told how many more bytes of the input are done.
 Progress = Callable[[int], object]
-
-_PIECE = 1 << 20
 
 
 def _nothing(_: int) -> None:
@@ -61,19 +58,20 @@ def encode(
 def decode(
     source: Buffer, delta: Buffer, *, threads: int = 1, progress: Progress = _nothing
 ) -> Iterator[memoryview]:
-    """The target of `delta`, window by window; each view is valid until the next one is asked for."""
+    """The target of `delta` in pieces, each of them checked and valid until the next one is asked for.
+
+    What is copied from the source in long runs is a view of the source.
+    """
     header, found = _read(delta, progress)
     secondary = Secondary(header.secondary)
     spare: list[memoryview] = []
 
-    def work(window: Window) -> tuple[memoryview, int]:
+    def work(window: Window) -> tuple[memoryview, list[memoryview]]:
         room = spare.pop() if spare else window_room()
-        forms.rebuild(source, header, window, room)
-        return room, window.target_length
+        return room, forms.rebuild(source, header, window, room)
 
-    for room, length in _in_order(work, map(secondary.plain, found), threads):
-        with room[:length] as target:
-            yield target
+    for room, pieces in _in_order(work, map(secondary.plain, found), threads):
+        yield from pieces
         spare.append(room)
 
 
@@ -120,28 +118,32 @@ def describe(delta: Buffer, *, progress: Progress = _nothing) -> Description:
 
 def _read(delta: Buffer, progress: Progress) -> tuple[FileHeader, Iterator[Window]]:
     """The file header and the windows to come, at least one."""
-    stream = Input(_unpacked(delta, progress))
+    view = memoryview(delta).cast("B")
+    packed = frames.is_frame(view)
+    stream = Input(_unpacked(view, progress) if packed else [view])
     header = FileHeader.read(stream)
     if stream.at_end:
         raise CorruptDelta("VCD_E_TRUNCATED", "the delta ends before its first window")
-    return header, windows(stream)
+    return header, windows(stream) if packed else _counted(stream, progress)
 
 
-def _unpacked(delta: Buffer, progress: Progress) -> Iterator[Buffer]:
-    """The bytes of `delta` out of their frames if they are in frames, in pieces of at most 1 MiB."""
-    with memoryview(delta) as view:
-        if frames.is_frame(view):
-            for frame in frames.split(view):
-                if frames.declares(frame, ENCODED_MAX):
-                    yield frames.content(frame, ENCODED_MAX)
-                else:  # `zstd FILE` of a whole delta
-                    yield from frames.stream(frame)
-                progress(len(frame))
-        else:
-            for begin in range(0, len(view), _PIECE):
-                piece = view[begin : begin + _PIECE]
-                yield piece
-                progress(len(piece))
+def _counted(stream: Input, progress: Progress) -> Iterator[Window]:
+    """The windows to come, their bytes counted as they are done."""
+    done = 0
+    for window in windows(stream):
+        yield window
+        progress(stream.taken - done)
+        done = stream.taken
+
+
+def _unpacked(delta: memoryview, progress: Progress) -> Iterator[Buffer]:
+    """The bytes of `delta` out of their frames, in pieces: a frame of ours is one."""
+    for frame in frames.split(delta):
+        if frames.declares(frame, ENCODED_MAX):
+            yield frames.content(frame, ENCODED_MAX)
+        else:  # `zstd FILE` of a whole delta
+            yield from frames.stream(frame)
+        progress(len(frame))
 
 
 def _in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
@@ -149,6 +151,9 @@ def _in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: in
     if threads == 1:
         yield from map(work, items)
         return
+    # Here, not above: one thread does without it, and small files take no longer than the start.
+    from concurrent.futures import Future, ThreadPoolExecutor  # noqa: PLC0415
+
     with ThreadPoolExecutor(threads) as pool:
         begun: deque[Future[Result]] = deque()
         try:

@@ -15,6 +15,7 @@ Opening never takes more memory than the largest legal window, whatever a frame 
 thread-safe, and the GIL is released in all that takes time. No files here (`files`), and no choice of form.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum
 from typing import Final
@@ -26,6 +27,8 @@ from dgproxy.codec.delta import (
     CorruptDelta,
     Level,
     SourceIndex,
+    decode_parts,
+    decode_pieces,
     decode_window,
     encode_window,
     to_plain,
@@ -123,17 +126,18 @@ def decode(
 
     `source` may be no more than the window's segment, if it is said where in the whole source it `begins`.
     """
-    window, residual = _open(stored, form)
+    if form is Form.PLAIN and not begins:
+        return decode_window(source, stored, target_length, out)
+    window, residual = _told(_window(stored, form), form)
     if begins:
         window = _moved(window, begins)
-    return decode_window(source, window, target_length, out, residual=residual)
+    return decode_parts(source, window.parts, target_length, out, residual=residual)
 
 
 def segment(stored: Buffer, form: Form) -> tuple[int, int]:
     """Which bytes of the source one stored window copies from, as (begin, end); CorruptDelta."""
-    window, _ = _open(stored, form)
-    parts = Window.read(Input([window]))
-    return parts.source_offset, parts.source_offset + parts.source_length
+    window = _window(stored, form)
+    return window.source_offset, window.source_offset + window.source_length
 
 
 def plain(source: Buffer, stored: Buffer, form: Form) -> Buffer:
@@ -147,12 +151,10 @@ def is_residual(window: Window) -> bool:
     return bool(window.indicator & _RESIDUAL)
 
 
-def rebuild(source: Buffer, header: FileHeader, window: Window, out: Buffer) -> bytearray | memoryview:
-    """The target of one window of a file with this header; see `delta.decode_window`."""
-    residual = form_of(header, packed=True) is Form.RESIDUAL and is_residual(window)
-    if residual:
-        window = replace(window, indicator=window.indicator & ~_RESIDUAL)
-    return decode_window(source, window.encode(), window.target_length, out, residual=residual)
+def rebuild(source: Buffer, header: FileHeader, window: Window, out: Buffer) -> list[memoryview]:
+    """The target of one window of a file with this header; see `delta.decode_pieces`."""
+    window, residual = _told(window, form_of(header, packed=True))
+    return decode_pieces(source, window.parts, window.target_length, out, residual=residual)
 
 
 def pack(window: Buffer, level: int = _FAST) -> bytes:
@@ -171,18 +173,39 @@ def pack(window: Buffer, level: int = _FAST) -> bytes:
 
 def unpack(stored: Buffer) -> bytes:
     """The VCDIFF window that `pack` was given; CorruptDelta when that can't have been."""
-    parts: list[bytes] = []
+    return b"".join(_contents(stored))
+
+
+def _contents(stored: Buffer) -> Iterator[bytes]:
+    """What is in the frames of one stored window."""
+    left = ENCODED_MAX
     for frame in frames.split(stored):
-        parts.append(frames.content(frame, ENCODED_MAX - sum(map(len, parts))))
-    return b"".join(parts)
+        content = frames.content(frame, left)
+        left -= len(content)
+        yield content
 
 
-def _moved(window: Buffer, begins: int) -> bytes:
+def _window(stored: Buffer, form: Form) -> Window:
+    """The one window that is stored there, its sections where they came out of their frames."""
+    stream = Input([stored] if form is Form.PLAIN else _contents(stored))
+    window = Window.read(stream)
+    if not stream.at_end:
+        raise CorruptDelta("VCD_E_TRAILING", "bytes follow the end of the window")
+    return window
+
+
+def _told(window: Window, form: Form) -> tuple[Window, bool]:
+    """A window of this form as the core takes it, and whether it is residual."""
+    if form is not Form.RESIDUAL or not is_residual(window):
+        return window, False
+    return replace(window, indicator=window.indicator & ~_RESIDUAL), True
+
+
+def _moved(window: Window, begins: int) -> Window:
     """The window for a source without its first bytes."""
-    parts = Window.read(Input([window]))
-    if parts.source_offset < begins:
+    if window.source_offset < begins:
         raise CorruptDelta("VCD_E_SOURCE_END", "the window copies from before the source given")
-    return replace(parts, source_offset=parts.source_offset - begins).encode()
+    return replace(window, source_offset=window.source_offset - begins)
 
 
 def _open(stored: Buffer, form: Form) -> tuple[Buffer, bool]:

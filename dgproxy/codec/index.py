@@ -6,7 +6,7 @@ where images are kept, is not known here.
 """
 
 import mmap
-import secrets
+import os
 from collections.abc import Callable
 from typing import Final, Self
 
@@ -61,7 +61,7 @@ class SourceIndex:
             _advise_huge_pages(mapping)
         index = cls(view, memoryview(mapping), mapping)
         try:
-            index._fill(stride, secrets.randbits(64) if seed is None else seed, progress)
+            index._fill(stride, int.from_bytes(os.urandom(8)) if seed is None else seed, progress)
         except BaseException:
             index.close()
             raise

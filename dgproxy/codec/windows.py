@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
-from dgproxy.codec.delta import WINDOW_MAX, Buffer, CorruptDelta
+from dgproxy.codec.delta import WINDOW_MAX, Buffer, CorruptDelta, Parts
 
 __all__ = ["ENCODED_MAX", "FileHeader", "Input", "Window", "varint", "windows"]
 
@@ -38,6 +38,7 @@ class Input:
     def __init__(self, pieces: Iterable[Buffer]) -> None:
         self._pieces = iter(pieces)
         self._rest = memoryview(b"")
+        self._before = 0
 
     @property
     def at_end(self) -> bool:
@@ -47,7 +48,13 @@ class Input:
             if piece is None:
                 return True
             self._rest = memoryview(piece).cast("B")
+            self._before += len(self._rest)
         return False
+
+    @property
+    def taken(self) -> int:
+        """Bytes taken so far."""
+        return self._before - len(self._rest)
 
     @property
     def rest(self) -> memoryview:
@@ -56,9 +63,11 @@ class Input:
 
     def take(self, size: int) -> Buffer:
         """Exactly `size` bytes, uncopied if they came in one piece."""
-        if size <= len(self._rest):
-            taken, self._rest = self._rest[:size], self._rest[size:]
-            return taken
+        parts = self.pieces(size)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def pieces(self, size: int) -> list[memoryview]:
+        """Exactly `size` bytes in the pieces they came in, uncopied."""
         parts = []
         while size > 0:
             if self.at_end:
@@ -66,7 +75,7 @@ class Input:
             part, self._rest = self._rest[:size], self._rest[size:]
             parts.append(part)
             size -= len(part)
-        return b"".join(parts)
+        return parts
 
     def byte(self) -> int:
         """The next byte."""
@@ -141,15 +150,14 @@ class Window:
         size = stream.varint()
         if size > ENCODED_MAX:
             raise CorruptDelta("VCD_E_WINDOW_SIZE", f"a window of {size} encoded bytes")
-        body = stream.take(size)
-        rest = Input([body])
+        rest = Input(stream.pieces(size))
         target_length = rest.varint()
         if target_length > WINDOW_MAX:
             raise CorruptDelta("VCD_E_WINDOW_SIZE", f"a window of {target_length} bytes")
         compressed = rest.byte()
         sizes = [rest.varint() for _ in range(3)]
         checksum = bytes(rest.take(4)) if indicator & ADLER32 else b""
-        if sum(sizes) != len(rest.rest):
+        if sum(sizes) != size - rest.taken:
             raise CorruptDelta("VCD_E_SECTIONS", "section sizes and encoding length disagree")
         data, instructions, addresses = map(rest.take, sizes)
         return cls(
@@ -167,9 +175,14 @@ class Window:
             head += varint(self.source_length) + varint(self.source_offset)
         return head + varint(len(body) + sum(map(len, sections))) + body
 
+    @property
+    def parts(self) -> Parts:
+        """The window as `delta.decode_parts` takes it."""
+        return self.head, self.data, self.instructions, self.addresses
+
     def encode(self) -> bytes:
         """The window as bytes."""
-        return b"".join((self.head, self.data, self.instructions, self.addresses))
+        return b"".join(self.parts)
 
 
 def windows(stream: Input) -> Iterator[Window]:

@@ -4,7 +4,6 @@
 import errno
 import mmap
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +39,7 @@ def replacing(path: Path, *, force: bool) -> Iterator[BinaryIO]:
     if path.exists() and not force:
         raise _exists(path)
     target = path.resolve()
-    part = target.with_name(f".{secrets.token_hex(8)}.part")
+    part = target.with_name(f".{os.urandom(8).hex()}.part")
     try:
         with part.open("xb") as out:
             yield out
