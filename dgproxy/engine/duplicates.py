@@ -19,6 +19,7 @@ from dgproxy.engine.get import open_manifest
 from dgproxy.engine.manifest import Manifest
 from dgproxy.engine.policy import REFERENCE_LIMIT, memory_for
 from dgproxy.engine.sharing import share as share_blobs
+from dgproxy.engine.unpack import STRETCH_MEMORY
 from dgproxy.storage.backend import RecordNotFound, StorageError
 
 _log = structlog.get_logger(__name__)
@@ -145,7 +146,7 @@ async def _is_sound(engine: Engine, bucket: str, twin: Manifest) -> bool:
 
     The request holds memory already. To wait for more could be to wait for others who do the same.
     """
-    if twin.size > REFERENCE_LIMIT or memory_for(twin.size) > engine.budget.free:
+    if twin.size > REFERENCE_LIMIT or memory_for(twin.size) + STRETCH_MEMORY > engine.budget.free:
         return False
     try:
         async with AsyncExitStack() as stack:

@@ -21,7 +21,7 @@ from dgproxy.engine.commit import read
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import Contended, ObjectDamaged
 from dgproxy.engine.manifest import Extent, Manifest, Reference, Window
-from dgproxy.engine.policy import memory_for
+from dgproxy.engine.policy import memory_for, memory_to_store
 from dgproxy.engine.source import Source
 from dgproxy.engine.unpack import STRETCH_MEMORY
 from dgproxy.storage.backend import BlobReader, Buffer, Damaged, RecordNotFound
@@ -193,7 +193,9 @@ async def open_manifest(
     wanted = _wanted(manifest, start, stop)
     async with AsyncExitStack() as attempt:
         length = sum(cut.window.length for _, cuts in wanted for cut in cuts)
-        memory = memory_for(length) * (2 if to_store else 1) + _memory_for_stretches(engine, bucket, wanted)
+        memory = memory_for(length) + _memory_for_stretches(engine, bucket, wanted)
+        if to_store:
+            memory += memory_to_store(length, engine.backend.capabilities.write_memory)
         await attempt.enter_async_context(engine.budget.lease(memory))
         pieces = [
             piece

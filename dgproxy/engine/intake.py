@@ -21,7 +21,7 @@ from dgproxy.engine.context import Engine
 from dgproxy.engine.founding import Founding
 from dgproxy.engine.incoming import Incoming
 from dgproxy.engine.manifest import Extent
-from dgproxy.engine.policy import INLINE_LIMIT, memory_for
+from dgproxy.engine.policy import INLINE_LIMIT, memory_to_store
 from dgproxy.engine.staging import Staging
 
 
@@ -153,7 +153,8 @@ async def take(
     """
     async with AsyncExitStack() as stack:
         if not body.memory_is_leased:
-            await stack.enter_async_context(engine.budget.lease(memory_for(body.size)))
+            memory = memory_to_store(body.size, engine.backend.capabilities.write_memory)
+            await stack.enter_async_context(engine.budget.lease(memory))
         incoming = Incoming(body, limit)
         arrival = _Arrival(engine, bucket, key, body, incoming, await incoming.window())
         if whole_object and len(arrival.first) <= INLINE_LIMIT:

@@ -112,6 +112,11 @@ def memory_for(size: int | None) -> int:
     return 2 * size
 
 
+def memory_to_store(size: int | None, write_memory: int) -> int:
+    """The same for a body that is stored, where a blob being written has up to `write_memory` by itself."""
+    return memory_for(size) + (write_memory if size is None else min(size, write_memory))
+
+
 def storage_type(extents: Iterable[Extent]) -> Literal["delta", "direct"]:
     """How an object of these extents is reported: one delta extent makes it a delta."""
     return "delta" if any(coding(extent.codec).is_delta for extent in extents) else "direct"

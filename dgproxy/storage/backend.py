@@ -90,6 +90,8 @@ class Capabilities:
     digest_hints: bool
     #: `map_blob` works: blobs are files of this host, or memory.
     maps_blobs: bool = True
+    #: Bytes of memory that a blob being written holds at most, besides what `append` is given.
+    write_memory: int = 0
     #: `delete_bucket` looks, empties and removes in one step against every other call. Elsewhere it removes
     #: what has nothing in it, and can't be relied on when something is written meanwhile.
     whole_buckets: bool = True

@@ -16,7 +16,7 @@ from dgproxy.storage.backend import Bucket, Capabilities, Listed, Listing, Mappe
 from dgproxy.storage.filesystem.locks import Kind, Lock, LockFile
 from dgproxy.storage.filesystem.threads import IOThreads
 from dgproxy.storage.filesystem.waiting import held, held_if_free
-from dgproxy.storage.s3.blobs import Staged, StagedBlob
+from dgproxy.storage.s3.blobs import WRITE_MEMORY, Staged, StagedBlob
 from dgproxy.storage.s3.buckets import Buckets
 from dgproxy.storage.s3.client import Client, Store, connected
 from dgproxy.storage.s3.listing import Lister
@@ -42,6 +42,7 @@ class S3Backend:
             exclusive_locks=alone,
             digest_hints=False,
             maps_blobs=False,
+            write_memory=WRITE_MEMORY,
             whole_buckets=False,
         )
         self._client = client

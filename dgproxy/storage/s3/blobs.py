@@ -2,9 +2,9 @@
 """Blobs on their way into the store.
 
 A blob is written by one call when it fits into a part, else as a multipart upload of the store's, parts on
-their way while the next one fills. Memory is three parts for each blob being written. What leaves its block
-unpublished is aborted, and deleted when nobody knows how far it came; an upload that a crash leaves is found
-by `Staged`.
+their way while the next one fills. Memory is three parts for each blob being written, which writers count.
+What leaves its block unpublished is aborted, and deleted when nobody knows how far it came; an upload that a
+crash leaves is found by `Staged`.
 """
 
 import asyncio
@@ -30,6 +30,9 @@ PART: Final = 8 << 20
 
 #: Parts of a blob on their way at once.
 _AHEAD: Final = 2
+
+#: Bytes of memory of a blob being written: those parts, and the one that fills.
+WRITE_MEMORY: Final = (_AHEAD + 1) * PART
 
 _TYPE: Final = "application/octet-stream"
 
@@ -75,6 +78,7 @@ class StagedBlob:
             await self._buckets.require(self._bucket)
             raise
         self._published = True
+        self._part = io.BytesIO()
 
     async def close(self) -> None:
         """Remove what was not published, or not known to be: its key is nobody else's."""

@@ -9,6 +9,7 @@ What is called, and what an answer means, is for the other modules here.
 """
 
 import asyncio
+import io
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -32,6 +33,9 @@ CONNECTIONS: Final = 64
 #: back in time for the client, who has time-outs too.
 _CONNECT: Final = 5
 _SILENCE: Final = 30
+
+#: Bodies of more bytes go to their connection in pieces: what it is given at once and can't send, it copies.
+_PIECEMEAL: Final = 1 << 18
 
 #: Seconds before the second and later tries, at most; each is cut at random, so that many don't come at once.
 _PAUSES: Final = (0.1, 0.4, 1.6)
@@ -78,6 +82,9 @@ class Client:
 
     async def start(self, operation: str, **arguments: Any) -> Any:
         """Call an operation once. Raises one of FAILURES."""
+        body = arguments.get("Body")
+        if isinstance(body, bytes) and len(body) > _PIECEMEAL:
+            arguments["Body"] = io.BytesIO(body)
         return await getattr(self._client, operation)(**arguments)
 
     async def run(
