@@ -6,25 +6,20 @@ the byte is put back. Every second time the file's mtime is put back as well, so
 stamp can't know.
 """
 
-import http.client
 import os
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import pytest
-from lxml import etree
 
 from tests.system.artifacts import generate, next_version
+from tests.system.asking import CUT, PART, Client, Reply, put, put_parts
 from tests.system.harness import Server
 
 FLIPS = 200
 HINT = re.compile(r"[0-9a-f]{64}\.json")
-PART = 5 << 20
-_XML = {"s3": "http://s3.amazonaws.com/doc/2006-03-01/"}
 
 _BASE = generate(41, 6_000_000)
 _NEXT = next_version(_BASE, 42)
@@ -46,65 +41,6 @@ MULTIPART = {"r/v3.tar"}
 
 #: Suffixes of blobs that consist of two.
 DOUBLE = (".reference.bin", ".reference.bin.zst", ".residual.zst", ".bin.zst")
-
-#: The status of an answer that was cut before its first line.
-CUT = 599
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a client has in its hands: status, headers, and the body if it came complete."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes | None
-
-
-class Client:
-    """One keep-alive connection, opened anew whenever the server cut it."""
-
-    def __init__(self, server: Server):
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.connection.close()
-
-    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
-        status, found = CUT, dict[str, str]()
-        try:
-            self.connection.request(
-                method, path, body, {name.replace("_", "-"): v for name, v in headers.items()}
-            )
-            response = self.connection.getresponse()
-            status, found = response.status, {name.lower(): value for name, value in response.headers.items()}
-            return Reply(status, found, response.read())
-        except (http.client.IncompleteRead, ConnectionResetError):
-            self.connection.close()
-            return Reply(status, found, None)
-
-
-def put(client: Client, key: str, data: bytes) -> None:
-    reply = client.ask("PUT", f"/default/{key}", data, x_amz_meta_size=str(len(data)))
-    assert reply.status == 200, reply
-
-
-def put_parts(client: Client, key: str, data: bytes, *, complete: bool) -> str:
-    """A multipart upload; the path and query that name it."""
-    begun = client.ask("POST", f"/default/{key}?uploads", x_amz_meta_size=str(len(data)))
-    upload = etree.fromstring(begun.body or b"").findtext("s3:UploadId", namespaces=_XML)
-    target = f"/default/{key}?uploadId={upload}"
-    listed = ""
-    for number, at in enumerate(range(0, len(data), PART), 1):
-        sent = client.ask("PUT", f"{target}&partNumber={number}", data[at : at + PART])
-        assert sent.status == 200, sent
-        listed += f"<Part><PartNumber>{number}</PartNumber><ETag>{sent.headers['etag']}</ETag></Part>"
-    if complete:
-        document = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
-        assert client.ask("POST", target, document).status == 200
-    return target
 
 
 @pytest.fixture
