@@ -7,7 +7,6 @@ behind the servers' backs. No test logic in here.
 
 import signal
 import subprocess
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Self
@@ -114,9 +113,3 @@ def behind(home: Path, port: int, **settings: str) -> Server:
         }
         | named,
     )
-
-
-def workers(server: Server) -> Iterator[int]:
-    """The ids of a server's processes but the supervisor."""
-    assert server.process is not None
-    return (each.pid for each in server.members() if each.pid != server.process.pid)
