@@ -73,6 +73,14 @@ test-backends: .venv/.tools clients-installed  ## Run engine, server and clients
 check-history: .venv/.tools .venvs/parity/.made  ## Kill, stop and mislead three proxies through 100,000 calls, and judge their history; ARGS="--calls 5000".
 	@$(VENV)/python -m tests.consistency $(ARGS)
 
+.PHONY: damage
+damage: .venv/.tools clients-installed  ## Damage all that is stored in an object store, byte by byte; takes an hour.
+	@DAMAGE=1 $(VENV)/python -m pytest tests/system/test_s3_damage.py -s $(ARGS)
+
+.PHONY: outages
+outages: .venv/.tools clients-installed  ## Let an object store go away in the middle of everything; takes half an hour.
+	@OUTAGES=1 $(VENV)/python -m pytest tests/system/test_s3_outages.py -s $(ARGS)
+
 .PHONY: test-ui
 test-ui: ui
 	@if [[ -n "$(NPM)" ]]; then cd ui && npm run --silent test; fi
