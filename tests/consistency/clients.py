@@ -103,6 +103,8 @@ class Upload:
     parts: Sequence[bytes]
     #: The first Complete, once it was sent.
     call: Call | None = None
+    #: Proxies that were asked to complete it and did not answer.
+    asked: frozenset[int] = frozenset()
     completed: bool = False
     aborted: bool = False
 
@@ -136,6 +138,10 @@ class Client:
     def __init__(self, world: World, name: str, dice: random.Random, large: float = 0.001) -> None:
         self.name, self.world, self.history, self.dice = name, world, world.history, dice
         self._large = large
+        #: Whether nothing is wrong with anything: then every read must be answered.
+        self.calm = False
+        #: The proxy that was asked last.
+        self.asked: frozenset[int] = frozenset()
         self._numbers = itertools.count()
         self._connections: dict[int, http.client.HTTPConnection] = {}
         self._avoided: dict[int, float] = {}
@@ -187,6 +193,7 @@ class Client:
         numbers = range(len(self.world.proxies))
         good = [number for number in numbers if self._avoided.get(number, 0.0) < now]
         number = self.dice.choice(good or list(numbers))
+        self.asked = frozenset({number})
         connection = self._connections.get(number)
         if connection is None:
             port = self.world.proxies[number].port
@@ -242,7 +249,7 @@ class Client:
             self.history.refused(call, NOTHING)
         elif answer.status == 304 and unless:
             self.history.refused(call, an_etag(unless))
-        elif answer.unknown:
+        elif answer.unknown and not self.calm:
             self.history.lost(call, writes=False)
         else:
             self._unexpected(call, answer)
@@ -301,7 +308,7 @@ class Client:
             page = self._page(prefix, after, most)
             if page is None or not page.truncated or page.prefix == "race/":
                 return
-            after = next(reversed(page.found))
+            after = max(page.found)
 
     def _page(self, prefix: str, after: str, most: int) -> Page | None:
         call = self.history.begin("LIST", prefix)
@@ -381,7 +388,7 @@ class Client:
             self.history.failed(call)
             raise
         except NoAnswer:
-            return self.history.lost(call, write, need)
+            return self.history.lost(call, write, need, asked=self.asked)
         if answer.succeeded and answer.etag == content.etag:
             self._known[key] = content.etag
             return self.history.wrote(call, write, need)
@@ -418,7 +425,7 @@ class Client:
             self.history.failed(call)
             raise
         except NoAnswer:
-            return self.history.lost(call, None, need)
+            return self.history.lost(call, None, need, asked=self.asked)
         if answer.succeeded:
             return self.history.wrote(call, None, need)
         return self._not_written(call, answer, None, need, otherwise)
@@ -444,7 +451,7 @@ class Client:
             self.history.failed(call)
             raise
         except NoAnswer:
-            return self.history.copy_lost(call, write, source, need)
+            return self.history.copy_lost(call, write, source, need, asked=self.asked)
         if answer.succeeded:
             found = etree.fromstring(answer.body).findtext("s3:ETag", namespaces=XML)
             return self.history.copied(call, write, source, str(found).strip('"'), need)
@@ -531,8 +538,11 @@ class Client:
             upload.call = self.history.begin("Complete", upload.key)
         try:
             answer = self.ask("POST", upload.path, upload.document())
-        except (NotSent, NoAnswer):
+        except NotSent:
             answer = None
+        except NoAnswer:
+            answer = None
+            upload.asked |= self.asked
         if answer is None or answer.unknown or answer.code == "OperationAborted":
             self.history.count("Complete", "unknown")
             with self.world.lock:
@@ -545,21 +555,22 @@ class Client:
                 self.history.complain(f"Complete {upload.key}: etag {found}")
             self.history.wrote(upload.call, upload.write)
         elif answer.code == "NoSuchUpload":
-            self.history.lost(upload.call, upload.write)
+            self.history.lost(upload.call, upload.write, asked=upload.asked)
         else:
             self._unexpected(upload.call, answer)
 
     # -- at the end ----------------------------------------------------------------------------------------
 
     def look_at_everything(self) -> None:
-        """GET and HEAD of every key, and all pages of the listing."""
+        """GET and HEAD of every key, and all pages of the listing, when nothing else goes on."""
+        self.calm = True
         for key in [*KEYS, *map(_race_key, range(self.world.racers // _RACERS + 1))]:
             self._read("GET", key)
             self._read("HEAD", key)
         after: str | None = ""
         while after is not None:
             page = self._page("", after, 1000)
-            after = next(reversed(page.found)) if page is not None and page.truncated else None
+            after = max(page.found) if page is not None and page.truncated else None
 
     # -- choosing ------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -123,6 +123,8 @@ class Nemesis:
 
     cluster: Cluster
     dice: random.Random
+    #: Told the place of each proxy that was killed.
+    died: Callable[[int], None]
     #: Seconds between two events, at most, and how many stops are longer than any lease.
     pause: float
     long_stops: int
@@ -167,7 +169,7 @@ class Nemesis:
             name = proxy.home.name
             if self.dice.random() < 0.5:
                 self._happened(f"kill -9 {name}")
-                proxy.die()
+                self._kill(proxy)
                 self._stop.wait(self.dice.random())
                 proxy.start()
             else:
@@ -180,8 +182,12 @@ class Nemesis:
                 proxy.strike(signal.SIGCONT)
                 if self.dice.random() < 0.3:
                     self._happened(f"kill -9 {name}")
-                    proxy.die()
+                    self._kill(proxy)
                     proxy.start()
+
+    def _kill(self, proxy: Proxy) -> None:
+        proxy.die()
+        self.died(self.cluster.proxies.index(proxy))
 
     def _repeat(self, *arguments: str) -> None:
         """Run a command again and again beside the load."""

@@ -4,7 +4,8 @@
 A call is begun before anything is sent and ended once its answer is read:
 
 - `wrote`, `saw`, `refused`, `listed`: the answer says what the register held, or holds from then on;
-- `lost`: no answer, or one of 5xx. A write may have happened, or happen later;
+- `lost`: no answer, or one of 5xx. A write may have happened, or happen later: soon, where there was an
+  answer, else as long as the proxy lives that was asked (`died`);
 - `failed`: the answer says that nothing was done, and not why.
 
 Every write has a name of its own, which its object carries as metadata; so an answer tells whose bytes it
@@ -15,10 +16,11 @@ took is known only from its answer, or from those who see its object later.
 import itertools
 import math
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
 
 from tests.consistency.contents import Content
 from tests.consistency.register import (
@@ -31,6 +33,9 @@ from tests.consistency.register import (
     an_etag,
     check,
 )
+
+#: Seconds for which a request to the store may outlive whoever sent it: the meddler holds some back.
+GRACE: Final = 10.0
 
 Outcome = Literal["done", "refused", "unknown", "failed"]
 
@@ -55,8 +60,17 @@ class Page:
 
     def covers(self, key: str) -> bool:
         """Whether a key that was there had to be on it."""
-        last = next(reversed(self.found), "") if self.truncated else None
+        last = max(self.found, default="") if self.truncated else None
         return key.startswith(self.prefix) and self.after < key and (last is None or key <= last)
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """A write without an answer: its operation, and the proxies that may still be at it."""
+
+    key: str
+    operation: Operation
+    asked: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -76,10 +90,12 @@ class History:
     wrong: list[str] = field(default_factory=list)
     _etags: dict[str, str | None] = field(default_factory=dict)
     _operations: list[tuple[str, Operation]] = field(default_factory=list)
+    _lost: list[_Lost] = field(default_factory=list)
+    _deaths: list[tuple[float, int]] = field(default_factory=list)
     _copies: list[tuple[str, str, Operation]] = field(default_factory=list)
     _pages: list[tuple[Call, float, Page]] = field(default_factory=list)
     _seen: dict[str, _Sighting] = field(default_factory=dict)
-    _clock: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    _last: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     # -- recording -----------------------------------------------------------------------------------------
@@ -94,7 +110,13 @@ class History:
 
     def begin(self, kind: str, key: str) -> Call:
         """A call is about to be sent."""
-        return Call(kind, key, next(self._clock))
+        with self._lock:
+            return Call(kind, key, self._now())
+
+    def died(self, proxy: int) -> None:
+        """All processes of a proxy are gone, and what they had in hand."""
+        with self._lock:
+            self._deaths.append((self._now(), proxy))
 
     def wrote(self, call: Call, write: str | None, need: Need = ANYTHING) -> None:
         """Its write took place; None: a delete."""
@@ -111,9 +133,7 @@ class History:
             return
         self.wrote(call, write, need)
         with self._lock:
-            self._operations.append(
-                (source, self._reading(call, next(self._clock), self._etag_of_source(etag)))
-            )
+            self._operations.append((source, self._reading(call, self._now(), self._etag_of_source(etag))))
 
     def saw(self, call: Call, write: str, etag: str) -> None:
         """The object of a write was there."""
@@ -128,17 +148,31 @@ class History:
         """A page was read."""
         with self._lock:
             self.counts[call.kind, "done"] += 1
-            self._pages.append((call, next(self._clock), page))
+            self._pages.append((call, self._now(), page))
 
     def lost(
-        self, call: Call, write: str | None = None, need: Need = ANYTHING, *, writes: bool = True
+        self,
+        call: Call,
+        write: str | None = None,
+        need: Need = ANYTHING,
+        *,
+        asked: Iterable[int] = (),
+        writes: bool = True,
     ) -> None:
-        """Nobody knows what became of it."""
-        self._end(call, "unknown", need, writes=writes, write=write)
+        """Nobody knows what became of it; the proxies that were `asked` have not said that they are done."""
+        with self._lock:
+            self.counts[call.kind, "unknown"] += 1
+            if writes:  # an answer that was not read says nothing
+                value = None if write is None else Value(write, None)
+                too_late = self._now() + GRACE
+                operation = Operation(call.kind, call.at, too_late, need, True, value, known=False)
+                self._lost.append(_Lost(call.key, operation, frozenset(asked)))
 
-    def copy_lost(self, call: Call, write: str, source: str, need: Need = ANYTHING) -> None:
+    def copy_lost(
+        self, call: Call, write: str, source: str, need: Need = ANYTHING, *, asked: Iterable[int] = ()
+    ) -> None:
         """The same of a copy."""
-        self.lost(call, write, need)
+        self.lost(call, write, need, asked=asked)
         with self._lock:
             self._copies.append((write, source, self._reading(call, math.inf, ANYTHING)))
 
@@ -160,7 +194,7 @@ class History:
                 return
             if self._etags[write] is None:
                 self._etags[write] = etag
-                self._seen[write] = _Sighting(etag, next(self._clock))
+                self._seen[write] = _Sighting(etag, self._now())
             if self._etags[write] != etag:
                 self.wrong.append(f"the object of {write} has etag {etag}, not {self._etags[write]}")
 
@@ -182,6 +216,8 @@ class History:
         found: dict[str, list[Operation]] = {}
         for key, operation in self._operations:
             found.setdefault(key, []).append(self._resolved(operation))
+        for each in self._lost:
+            found.setdefault(each.key, []).append(self._resolved(self._ended(each)))
         for write, source, reading in self._copies:
             sighting = self._seen.get(write)
             if sighting is not None and sighting.etag in self.contents:
@@ -218,12 +254,22 @@ class History:
     ) -> None:
         with self._lock:
             self.counts[call.kind, outcome] += 1
-            answered = math.inf if outcome == "unknown" else next(self._clock)
-            if outcome == "unknown" and not writes:
-                return  # an answer that was not read says nothing
             value = None if write is None else Value(write, None)  # its etags when all is over
-            operation = Operation(call.kind, call.at, answered, need, writes, value)
+            operation = Operation(call.kind, call.at, self._now(), need, writes, value)
             self._operations.append((call.key if key is None else key, operation))
+
+    def _now(self) -> float:
+        """Seconds, never the same twice; the lock is held."""
+        self._last = max(time.monotonic(), math.nextafter(self._last, math.inf))
+        return self._last
+
+    def _ended(self, lost: _Lost) -> Operation:
+        """The operation with the time when it was too late for it."""
+        too_late = lost.operation.answered
+        for proxy in lost.asked:
+            deaths = [at for at, who in self._deaths if who == proxy and at > lost.operation.called]
+            too_late = max(too_late, min(deaths, default=math.inf) + GRACE)
+        return replace(lost.operation, answered=too_late)
 
     def _reading(self, call: Call, answered: float, need: Need) -> Operation:
         return Operation(f"{call.kind} from", call.at, answered, need)
@@ -238,10 +284,7 @@ class History:
             return operation
         write = operation.value.write
         etag = self._etags.get(write)
-        value = Value(write, None if etag is None else frozenset({etag}))
-        return Operation(
-            operation.kind, operation.called, operation.answered, operation.need, operation.writes, value
-        )
+        return replace(operation, value=Value(write, None if etag is None else frozenset({etag})))
 
 
 def in_order(keys: Iterable[str]) -> bool:

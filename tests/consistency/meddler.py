@@ -292,7 +292,7 @@ async def _second_write(meddler: Meddler, request: Message, store: Store) -> Mes
         again = meddler.unconditional(request)
 
         async def later() -> None:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(meddler.dice.uniform(0, 3))
             alone = Store(meddler.upstream)
             try:
                 await alone.ask(again)

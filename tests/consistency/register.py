@@ -3,24 +3,24 @@
 
 A history is linearizable when each operation can be given one moment between its call and its answer, so that
 all of them, one after the other, explain every answer (Herlihy and Wing, "Linearizability: a correctness
-condition for concurrent objects", 1990). An operation whose answer is not known may have any moment after its
-call, or none: a request that timed out may still be on its way.
+condition for concurrent objects", 1990). An operation whose answer is not known may have no moment at all, or
+one while whoever was asked could still do it: a request that timed out may still be on its way.
 
 The search is just-in-time linearization (Lowe, "Testing for linearizability", 2017), which is Wing and Gong's
 with memory: the history is read in the order of its events, holding every *configuration* it allows, that is
 what the register holds, and which operations have had their moment. An operation gets its moment when its
 answer makes it necessary. Three things keep configurations few. What changes nothing has its moment as soon
 as its answer would be right: that never hurts. What was never answered is used only where it makes another
-answer right, and of those that would do the same, the oldest. And a configuration that has used more of the
-unanswered than another, and is the same otherwise, is dropped.
+answer right, and of those that would do the same, the one for which it is too late first. And a configuration
+that has used more of the unanswered than another, and is the same otherwise, is dropped.
 
 No requests, no clocks and no S3 in here.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ class Value:
         return cls(write, frozenset({etag}))
 
 
-#: A value of which it is known that no answer shows it.
+#: A value of which it is known that no answer shows it, and one of which that is known but for its etag.
 HIDDEN = Value("(never seen)", frozenset())
+UNNAMED = Value("(never seen by name)", None)
 
 #: None: the register is empty.
 State = Value | None
@@ -88,16 +89,13 @@ class Operation:
 
     kind: str
     called: float
-    #: math.inf where the answer is not known.
+    #: Where the answer is not known: when it was too late for it, math.inf for never.
     answered: float
     need: Need
     #: Whether it changes the register, and to what.
     writes: bool = False
     value: State = None
-
-    @property
-    def known(self) -> bool:
-        return self.answered < math.inf
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ class Violation:
 def shown(operation: Operation) -> str:
     """One line for people."""
     need = operation.need
-    words = f"{operation.called:.0f}..{operation.answered:.0f} {operation.kind}"
+    words = f"{operation.called:.3f}..{operation.answered:.3f} {operation.kind}"
     if need != ANYTHING:
         words += f" [{need.kind} {' '.join(sorted(need.of))}]"
     if operation.writes:
@@ -129,6 +127,10 @@ def shown(operation: Operation) -> str:
 def check(operations: Sequence[Operation]) -> Violation | None:
     """The first operation on a register, empty in the beginning, that nothing explains; None: all is well."""
     return _Check(operations, thorough=False).run() and _Check(operations, thorough=True).run()
+
+
+#: Seconds before a violation that are shown with it.
+_AROUND: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ class _Check:
         for each in operations:
             seen |= each.need.of
         self._seen = seen
-        #: Numbers of what is under way: reads, writes, and the unanswered writes by likeness, oldest first.
+        #: Numbers of what is under way: reads, writes, and the unanswered writes by likeness.
         self._reads: set[int] = set()
         self._writes: set[int] = set()
         self._unanswered: dict[_Likeness, list[int]] = {}
@@ -168,6 +170,9 @@ class _Check:
                 self._begin(number)
                 if operation.known:
                     configurations = {self._settled(each) for each in configurations}
+                continue
+            if not operation.known:
+                configurations = self._too_late(number, configurations)
                 continue
             found: set[_Configuration] = set()
             for each in configurations:
@@ -185,7 +190,7 @@ class _Check:
         """Each operation's number where it is called, and again, with True, where it is answered."""
         numbered = list(enumerate(self._operations))
         events = [(each.called, number, False) for number, each in numbered]
-        events += [(each.answered, number, True) for number, each in numbered if each.known]
+        events += [(each.answered, number, True) for number, each in numbered if each.answered < math.inf]
         for _, number, ends in sorted(events):
             yield number, ends
 
@@ -197,11 +202,31 @@ class _Check:
             likeness = operation.need, self._left_by(operation)
             self._unanswered.setdefault(likeness, []).append(number)
 
+    def _too_late(self, number: int, configurations: set[_Configuration]) -> set[_Configuration]:
+        """An unanswered operation had its moment by now, or never."""
+        found = set(configurations)
+        for each in configurations:
+            if number not in each.spent:
+                found |= self._explaining(each, number)
+        self._used_up({number})
+        return self._pruned(_Configuration(each.state, each.done, each.spent - {number}) for each in found)
+
+    def _used_up(self, used: Set[int]) -> None:
+        """Nobody can use these any more."""
+        for likeness, numbers in list(self._unanswered.items()):
+            left = [each for each in numbers if each not in used]
+            if left:
+                self._unanswered[likeness] = left
+            else:
+                del self._unanswered[likeness]
+
     def _left_by(self, operation: Operation) -> State:
         """What is there after it; values that nobody sees are all the same."""
         value = operation.value
-        if operation.known or value is None or value.write in self._seen or value.etags is None:
+        if operation.known or value is None or value.write in self._seen:
             return value
+        if value.etags is None:
+            return UNNAMED
         return value if value.etags & self._seen else HIDDEN
 
     def _settled(self, configuration: _Configuration) -> _Configuration:
@@ -216,29 +241,32 @@ class _Check:
         seen = {start}
         left = [start]
         while left:
-            for following in self._following(left.pop()):
+            for following in self._following(left.pop(), number):
                 if following in seen:
                     continue
                 seen.add(following)
-                if number in following.done:
+                if number in following.done or number in following.spent:
                     found.add(following)
                 else:
                     left.append(following)
         return found
 
-    def _following(self, configuration: _Configuration) -> Iterator[_Configuration]:
-        """What may come next: a write under way, or an unanswered one that is of use."""
+    def _following(self, configuration: _Configuration, wanted: int) -> Iterator[_Configuration]:
+        """What may come next: a write under way, or an unanswered one that is of use, or is wanted."""
         state, done, spent = configuration.state, configuration.done, configuration.spent
         for each in self._writes - done:
             operation = self._operations[each]
             if operation.need.met_by(state):
                 yield self._settled(_Configuration(operation.value, done | {each}, spent))
         for (need, value), numbers in self._unanswered.items():
-            if not need.met_by(state) or not self._is_of_use(configuration, value):
+            if not need.met_by(state):
                 continue
-            oldest = next((each for each in numbers if each not in spent), None)
-            if oldest is not None:
-                yield self._settled(_Configuration(value, done, spent | {oldest}))
+            if wanted in numbers:
+                yield self._settled(_Configuration(value, done, spent | {wanted}))
+            left = [each for each in numbers if each not in spent]
+            if left and self._is_of_use(configuration, value):
+                first = min(left, key=lambda each: self._operations[each].answered)
+                yield self._settled(_Configuration(value, done, spent | {first}))
 
     def _is_of_use(self, configuration: _Configuration, value: State) -> bool:
         """Whether something is possible with this value in the register that is not possible now."""
@@ -270,13 +298,7 @@ class _Check:
                     everywhere = spent if everywhere is None else everywhere & spent
             kept += [(state, done, spent) for spent in least]
         used_up = everywhere or frozenset()
-        if used_up:  # by every configuration: nobody needs to remember them
-            for likeness, numbers in list(self._unanswered.items()):
-                left = [each for each in numbers if each not in used_up]
-                if left:
-                    self._unanswered[likeness] = left
-                else:
-                    del self._unanswered[likeness]
+        self._used_up(used_up)  # by every configuration: nobody needs to remember them
         return {_Configuration(state, done, spent - used_up) for state, done, spent in kept}
 
     def _violation(self, number: int, configurations: set[_Configuration]) -> Violation:
@@ -284,7 +306,7 @@ class _Check:
         around = [
             each
             for each in self._operations
-            if each.called < operation.answered and (not each.known or each.answered > operation.called - 400)
+            if each.called < operation.answered and each.answered > operation.called - _AROUND
         ]
         states = {each.state for each in configurations}
         possible = sorted(states, key=lambda state: "" if state is None else state.write)

@@ -93,7 +93,7 @@ def run(
         world = World(all_of_it.proxies, result.history)
         all_of_it.meddle(plan.rates)
         began = time.monotonic()
-        nemesis = _nemesis(all_of_it, plan, dice)
+        nemesis = _nemesis(all_of_it, plan, dice, result.history)
         with nemesis or nullcontext(), loaded(world, plan, dice):
             while result.history.calls < plan.calls and not enough(result.history):
                 time.sleep(0.1)
@@ -117,11 +117,11 @@ def run(
     return result
 
 
-def _nemesis(all_of_it: Cluster, plan: Plan, dice: random.Random) -> Nemesis | None:
+def _nemesis(all_of_it: Cluster, plan: Plan, dice: random.Random, history: History) -> Nemesis | None:
     if plan.pause is None:
         return None
     own = random.Random(dice.getrandbits(64))
-    return Nemesis(all_of_it, own, plan.pause, plan.long_stops, plan.maintenance)
+    return Nemesis(all_of_it, own, history.died, plan.pause, plan.long_stops, plan.maintenance)
 
 
 @contextmanager
@@ -147,6 +147,7 @@ def _last_look(all_of_it: Cluster, world: World) -> None:
     """End what is open, and ask every proxy for every key: by GET, HEAD and LIST."""
     for proxy in all_of_it.proxies:  # whatever is still under way ends with them
         proxy.stop()
+        world.history.died(all_of_it.proxies.index(proxy))
         proxy.start()
     for proxy in all_of_it.proxies:
         alone = World([proxy], world.history, racers=world.racers, open_ends=world.open_ends)

@@ -32,7 +32,12 @@ A, B, C = (Value.of(name, f"etag-{name}") for name in "abc")
 
 
 def write(value: State, called: float, answered: float = math.inf, need: Need = ANYTHING) -> Operation:
-    return Operation("write", called, answered, need, writes=True, value=value)
+    known = answered < math.inf
+    return Operation("write", called, answered, need, writes=True, value=value, known=known)
+
+
+def lost(value: State, called: float, too_late: float, need: Need = ANYTHING) -> Operation:
+    return Operation("write", called, too_late, need, writes=True, value=value, known=False)
 
 
 def read(state: State, called: float, answered: float) -> Operation:
@@ -60,6 +65,8 @@ def said(need: Need, called: float, answered: float) -> Operation:
         [write(A, 1, 2), write(B, 3), read(A, 4, 5), read(A, 6, 7), read(B, 8, 9)],
         [write(A, 1, 2), write(B, 3), read(A, 4, 5), write(C, 6, 7), read(C, 8, 9), read(B, 10, 11)],
         [write(A, 1, 2), write(None, 3), read(None, 4, 5)],
+        [write(A, 1, 2), lost(B, 3, 6), read(A, 4, 5), read(B, 7, 8)],
+        [write(A, 1, 2), lost(B, 3, 6), read(A, 4, 5), read(A, 7, 8)],
         # one creation wins; what nobody saw may have been there all the same
         [write(A, 1, 5, NOTHING), said(SOMETHING, 2, 6), read(A, 7, 8)],
         [write(A, 1, math.inf, NOTHING), said(SOMETHING, 2, 6), write(None, 7, 8), read(None, 9, 10)],
@@ -100,6 +107,8 @@ def test_accepted(history: list[Operation]) -> None:
         # what was never answered happens once at most
         ([write(A, 1), read(A, 2, 3), write(B, 4, 5), read(B, 6, 7), read(A, 8, 9)], 4),
         ([write(A, 1, 2), write(None, 3), read(None, 4, 5), write(B, 6, 7), read(None, 8, 9)], 4),
+        # nor when it is too late for it
+        ([write(A, 1, 2), lost(B, 3, 6), read(A, 7, 8), read(B, 9, 10)], 3),
         # not before its call
         ([read(A, 1, 2), write(A, 3)], 0),
         # two winners
@@ -170,8 +179,9 @@ def histories(draw: st.DrawFn, most: int = 6) -> list[Operation]:
         kind = draw(st.sampled_from(["write", "delete", "read", "said"]))
         value = next(fresh, None) if kind == "write" else None
         if kind in ("write", "delete"):
+            make = draw(st.sampled_from([write, lost]))
             end = draw(st.sampled_from([float(answered), math.inf]))
-            made.append(write(value, called, end, draw(NEEDS)))
+            made.append(make(value, called, end, draw(NEEDS)))
         elif kind == "read":
             made.append(read(draw(st.one_of(st.none(), VALUES)), called, answered))
         else:
@@ -204,10 +214,10 @@ def works(draw: st.DrawFn) -> list[Operation]:
             need = SOMETHING if state is not None else NOTHING
             made.append(said(need, called, answered))
         else:
-            lost, happens = draw(st.integers(0, 4)) == 0, draw(st.booleans())
+            unanswered, happens = draw(st.integers(0, 4)) == 0, draw(st.booleans())
             value = None if draw(st.integers(0, 3)) == 0 else Value.of(f"w{number}", f"e{number}")
-            made.append(write(value, called, math.inf if lost else answered))
-            if happens or not lost:
+            made.append((lost if unanswered else write)(value, called, answered))
+            if happens or not unanswered:
                 state = value
     return made
 
