@@ -24,7 +24,7 @@ from typing import Self
 import psutil
 
 #: Start and stop take well under a second; the rest is for a busy machine.
-PATIENCE = 30.0
+PATIENCE = 90.0
 
 ACCESS_KEY = "AKIADELTAGLIDERTEST1"
 SECRET_KEY = "a-secret/with+signs=and-forty-characters"
@@ -35,6 +35,9 @@ CREDENTIALS = {
 
 #: How the servers run that every test of a kind is in front of: with these in the environment.
 SETTINGS: Mapping[str, Mapping[str, str]] = {"with credentials": CREDENTIALS, "without credentials": {}}
+
+#: The last line of what a server says once all of its workers serve; the first of them may answer before.
+_ALL_SERVE = b"\n  settings "
 
 #: Servers alive now.
 running: list["Server"] = []
@@ -49,10 +52,12 @@ def free_ports() -> int:
     """A port that is free together with the next one.
 
     Below the range from which the kernel takes ports for outgoing connections (32768 on Linux), so that none
-    of those can slip in before the server binds.
+    of those can slip in before the server binds; of tests that run beside each other, each process has a
+    quarter of it.
     """
+    first_port = 20_000 + 3_000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4)
     while True:
-        port = random.randrange(20_000, 32_000, 2)
+        port = random.randrange(first_port, first_port + 3_000, 2)
         with contextlib.suppress(OSError), socket.socket() as first, socket.socket() as second:
             first.bind(("127.0.0.1", port))
             second.bind(("127.0.0.1", port + 1))
@@ -112,14 +117,15 @@ class Server:
         return self.process
 
     def start(self) -> Self:
-        """Start and wait until it answers HTTP; AssertionError with its log when it ends or stays silent."""
+        """Start and wait until all workers serve. AssertionError with its log if it ends or stays silent."""
+        before = self.log.stat().st_size if self.log.exists() else 0
         process = self.spawn()
         deadline = time.monotonic() + PATIENCE
         while True:
             if process.poll() is not None:
                 self._gone()
                 raise AssertionError(f"server ended with {process.returncode} while starting:\n{self.tail()}")
-            if self.answers():
+            if _ALL_SERVE in self.log.read_bytes()[before:] and self.answers():
                 return self
             if time.monotonic() > deadline:
                 self.kill()

@@ -161,7 +161,8 @@ def test_verify_finds_damage_while_the_server_runs(server: Server, s3: S3Client)
     assert named == lost != set()
     (about,) = [each for each in found if each["kind"] == "reference"]
     assert (about["dependents"], about["damaged"]) == (3, len(named))
-    assert last["summary"] == {"objects": 4, "parts": 0, "records": 1, "damaged": len(found), "unknown": 0}
+    assert last["summary"].pop("records") > 0  # statistics are among them when it is time for these
+    assert last["summary"] == {"objects": 4, "parts": 0, "damaged": len(found), "unknown": 0}
     assert run(server, "verify", "--data", "default/other/").returncode == 0
     reference.write_bytes(whole)
     assert run(server, "verify", "--data").returncode == 0
