@@ -6,6 +6,7 @@ and never a wrong read: every manifest pins the exact reference it needs. A refe
 objects share, is needed as long as a delta or pin named after it exists (`names.pins_of`). Removal holds the
 deltaspace's lock exclusively, without waiting for writers, who hold it shared from choosing a blob until what
 they wrote carries its name; where there are writers, the list notes what is left for the last of them.
+Where locks don't reach every host, nothing is removed here: see `engine.retiring`.
 """
 
 import asyncio
@@ -33,15 +34,26 @@ _SOME = 4
 _PAUSE = 0.05
 
 
-class _State(msgspec.Struct, frozen=True, omit_defaults=True):
+class State(msgspec.Struct, frozen=True, omit_defaults=True):
     """The record: the references on offer, and what may have become idle unnoticed (see `_noted`).
 
-    `optimized` is the optimizer's mark; a change of anything else takes it away.
+    `optimized` is the optimizer's mark; a change of what is offered or idle takes it away. `retired` are the
+    ids of references that gc may be about to remove; they are never offered again.
     """
 
     references: tuple[Reference, ...]
     idle: tuple[str, ...] = ()
     optimized: str = ""
+    retired: tuple[str, ...] = ()
+
+    def offering(self, references: Iterable[Reference]) -> "State":
+        """With these on offer, as far as they are not retired."""
+        left = tuple(each for each in references if each.id not in self.retired)
+        return State(left, self.idle, retired=self.retired)
+
+    def leaving(self, idle: Iterable[str]) -> "State":
+        """With these left for later."""
+        return State(self.references, tuple(sorted(idle)), retired=self.retired)
 
 
 @asynccontextmanager
@@ -69,7 +81,7 @@ async def quiesced(backend: Backend, bucket: str, space: str, patience: float) -
 
 async def offered(backend: Backend, bucket: str, space: str) -> tuple[Reference, ...]:
     """The references a new object may be encoded against; a damaged list offers none."""
-    state, _ = await _read(backend, bucket, space)
+    state, _ = await read_state(backend, bucket, space)
     return state.references
 
 
@@ -81,44 +93,43 @@ async def offer(
     The one that `leaves` (its id) stays in storage as long as something needs it.
     """
 
-    def add(state: _State) -> _State:
+    def add(state: State) -> State:
         stay = state.references
         if len(stay) >= most:
             stay = tuple(each for each in stay if each.id != leaves)
         if len(stay) >= most:
             return state
-        return _State((*stay, reference), state.idle)
+        return state.offering((*stay, reference))
 
-    await _change(backend, bucket, space, add)
+    await change_state(backend, bucket, space, add)
 
 
 async def offer_only(backend: Backend, bucket: str, space: str, references: tuple[Reference, ...]) -> None:
     """Offer these stored, pinned references and no others."""
-    await _change(backend, bucket, space, lambda state: _State(references, state.idle))
+    await change_state(backend, bucket, space, lambda state: state.offering(references))
 
 
 async def optimized(backend: Backend, bucket: str, space: str) -> str:
     """What `note_optimized` said, '' when something has changed since."""
-    return (await _read(backend, bucket, space))[0].optimized
+    return (await read_state(backend, bucket, space))[0].optimized
 
 
 async def note_optimized(backend: Backend, bucket: str, space: str, mark: str) -> None:
     """Say that the optimizer has nothing to do while what `mark` stands for is as it is."""
 
-    def noted(state: _State) -> _State:
-        return _State(state.references, state.idle, mark if state.references else "")
+    def noted(state: State) -> State:
+        return msgspec.structs.replace(state, optimized=mark if state.references else "")
 
-    await _change(backend, bucket, space, noted)
+    await change_state(backend, bucket, space, noted)
 
 
 async def withdraw(backend: Backend, bucket: str, space: str, reference_id: str) -> None:
     """Take a reference off the list."""
 
-    def without(state: _State) -> _State:
-        left = tuple(reference for reference in state.references if reference.id != reference_id)
-        return _State(left, state.idle)
+    def without(state: State) -> State:
+        return state.offering(each for each in state.references if each.id != reference_id)
 
-    await _change(backend, bucket, space, without)
+    await change_state(backend, bucket, space, without)
 
 
 async def kept_by(backend: Backend, bucket: str, blob: str) -> set[str]:
@@ -136,7 +147,7 @@ async def reclaim(backend: Backend, bucket: str, space: str, blobs: Iterable[str
     """
     if not backend.capabilities.exclusive_locks:
         return 0
-    noted = {_blob(space, note) for note in (await _read(backend, bucket, space))[0].idle}
+    noted = {_blob(space, note) for note in (await read_state(backend, bucket, space))[0].idle}
     idle = {blob for blob in {*blobs, *noted} if not await kept_by(backend, bucket, blob)}
     if not idle and not noted:
         return 0
@@ -145,7 +156,7 @@ async def reclaim(backend: Backend, bucket: str, space: str, blobs: Iterable[str
     async with backend.lock(bucket, f"reclaim {space}"):
         freed = await _remove_idle(backend, bucket, space, idle | noted)
         if freed is None:
-            await _change(backend, bucket, space, lambda state: _noting(state, idle))
+            await change_state(backend, bucket, space, lambda state: _noting(state, idle))
             # The writers of a moment ago may have ended without having seen the note.
             freed = await _remove_idle(backend, bucket, space, idle | noted)
     return freed or 0
@@ -175,16 +186,16 @@ async def _remove_idle(backend: Backend, bucket: str, space: str, blobs: Iterabl
             found = await backend.list_blobs(bucket, names.stem(blob), _SOME)
             await backend.remove_blobs(bucket, [item.key for item in found])
             freed += sum(item.size for item in found)
-        await _change(backend, bucket, space, lambda state: _settling(state, settled))
+        await change_state(backend, bucket, space, lambda state: _settling(state, settled))
     return freed
 
 
-def _noting(state: _State, idle: Iterable[str]) -> _State:
-    return _State(state.references, tuple(sorted({*state.idle, *map(_noted, idle)})))
+def _noting(state: State, idle: Iterable[str]) -> State:
+    return state.leaving({*state.idle, *map(_noted, idle)})
 
 
-def _settling(state: _State, settled: Iterable[str]) -> _State:
-    return _State(state.references, tuple(sorted(set(state.idle).difference(map(_noted, settled)))))
+def _settling(state: State, settled: Iterable[str]) -> State:
+    return state.leaving(set(state.idle).difference(map(_noted, settled)))
 
 
 def _noted(blob: str) -> str:
@@ -200,40 +211,41 @@ def _writers_lock(space: str) -> str:
     return f"deltaspace {space}"
 
 
-async def _read(backend: Backend, bucket: str, space: str) -> tuple[_State, str]:
+async def read_state(backend: Backend, bucket: str, space: str) -> tuple[State, str]:
     """The record and its version."""
     key = keys.references(space)
     try:
         stored = await backend.read_record(bucket, key)
     except RecordNotFound:
-        return _State(()), ABSENT
+        return State(()), ABSENT
     try:
         return _parse(stored, bucket, space), stored.version
     except ObjectDamaged as error:
         _log.error(
             "list of references damaged; starting a new one", bucket=bucket, record=key, error=str(error)
         )
-        return _State(()), stored.version
+        return State(()), stored.version
 
 
-def _parse(stored: Record, bucket: str, space: str) -> _State:
+def _parse(stored: Record, bucket: str, space: str) -> State:
     """The list in its record. Raises ObjectDamaged, also when it is another deltaspace's.
 
     A delta against a reference elsewhere would not keep it: nobody looks for its users here.
     """
     what = f"{bucket}/{keys.references(space)}"
-    state = record.decode(stored.data, _State, what)
+    state = record.decode(stored.data, State, what)
     if any(names.space_of_blob(reference.blob) != space for reference in state.references):
         raise ObjectDamaged(f"{what}: the record belongs to another deltaspace")
     return state
 
 
-async def _change(backend: Backend, bucket: str, space: str, change: Callable[[_State], _State]) -> None:
+async def change_state(backend: Backend, bucket: str, space: str, change: Callable[[State], State]) -> None:
+    """Replace the record by what `change` makes of it. Raises Contended, and the storage layer's errors."""
     key = keys.references(space)
     for _ in range(_TRIES):
-        before, version = await _read(backend, bucket, space)
+        before, version = await read_state(backend, bucket, space)
         after = change(before)
-        empty = after == _State(())
+        empty = after == State(())
         if after == before and (not empty or version == ABSENT):
             return
         try:

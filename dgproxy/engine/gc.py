@@ -9,7 +9,7 @@ making in three steps:
    that are old, by the time in their id, are suspects.
 2. *Wait.* A suspect may belong to a slow upload: published, not committed yet. Writers hold the lock of
    their deltaspace until a record points to their blob, so one moment without them ends every such case.
-   Where processes share no locks, a grace period must do.
+   Where processes share no locks, a grace period must do; references are retired before (`engine.retiring`).
 3. *Mark again.* What is not in use now will never be: only the write that made a blob points to it, or one
    that shares the bytes of an object, and that one pins first.
 
@@ -24,7 +24,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from dgproxy.engine import deltaspace, ids, inventory, keys, names, record
+from dgproxy.engine import deltaspace, ids, inventory, keys, names, record, retiring
 from dgproxy.engine.commit import read
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectDamaged, ObjectNotFound
@@ -148,6 +148,8 @@ async def _settle(
     if not suspects:
         return
     spaces = {suspect.name.space for suspect in suspects.values()}
+    if options.delete and not engine.backend.capabilities.exclusive_locks:
+        await _retire(engine, bucket, [suspect.name for suspect in suspects.values()])
     busy = await _busy_after_waiting(engine, bucket, options, spaces)
     doubts = Doubts(suspects)
     # The owner of a blob is in the blob's deltaspace; what lists a pin may be anywhere.
@@ -265,14 +267,28 @@ async def _remove(engine: Engine, bucket: str, garbage: list[_Suspect]) -> dict[
         for start in range(0, len(unused), _REMOVED_AT_ONCE):
             await engine.backend.remove_blobs(bucket, unused[start : start + _REMOVED_AT_ONCE])
     references = [suspect.name for suspect in garbage if suspect.name.kind == "reference"]
-    for space in sorted({name.space for name in references}):
-        here = [name.key for name in references if name.space == space]
-        await deltaspace.reclaim(engine.backend, bucket, space, here)
-    return {
-        name.id: "kept, because uploads to its deltaspace never paused; the last of them will remove it"
-        for name in references
-        if await _is_there(engine, bucket, name.key)
-    }
+    locked = engine.backend.capabilities.exclusive_locks
+    for space, here in _by_space(references):
+        blobs = [name.key for name in here]
+        if locked:
+            await deltaspace.reclaim(engine.backend, bucket, space, blobs)
+        else:
+            await retiring.remove_retired(engine.backend, bucket, space, blobs)
+    busy = "uploads to its deltaspace never paused; the last of them will remove it"
+    why = f"kept, because {busy if locked else 'an upload has come to need it'}"
+    return {name.id: why for name in references if await _is_there(engine, bucket, name.key)}
+
+
+async def _retire(engine: Engine, bucket: str, suspects: Iterable[Name]) -> None:
+    for space, here in _by_space(name for name in suspects if name.kind == "reference"):
+        await retiring.retire(engine.backend, bucket, space, [name.id for name in here])
+
+
+def _by_space(found: Iterable[Name]) -> list[tuple[str, list[Name]]]:
+    spaces: dict[str, list[Name]] = {}
+    for name in found:
+        spaces.setdefault(name.space, []).append(name)
+    return sorted(spaces.items())
 
 
 async def _is_there(engine: Engine, bucket: str, blob: str) -> bool:

@@ -19,11 +19,12 @@ from typing import Self
 from dgproxy import timing
 from dgproxy.codec import frames
 from dgproxy.codec.delta import CodecError, SourceIndex
-from dgproxy.engine import keys, measures
+from dgproxy.engine import keys, measures, retiring
 from dgproxy.engine.codecs import RAW, Coding
 from dgproxy.engine.commit import discard_blobs
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectDamaged
+from dgproxy.engine.leases import clock
 from dgproxy.engine.manifest import Extent, Reference, Window
 from dgproxy.storage.backend import BlobWriter, Buffer
 
@@ -80,6 +81,7 @@ class Staging:
         self._writer: BlobWriter
         self._blob = ""
         self._blob_id = ""
+        self._began = clock()
 
     async def __aenter__(self) -> Self:
         await self._engine.ledger.open(self._bucket)
@@ -157,6 +159,9 @@ class Staging:
         if self.is_delta and not self.worth_keeping:
             await self._give_up()
         await self._publish()
+        if self._reference is not None and self.is_delta and await self._may_go(self._reference):
+            await self._rewrite(self.begin_whole)
+            await self._publish()
         is_reference = self._founds and not self.is_delta
         if is_reference:
             self._reference = self._as_reference(sha256)
@@ -265,8 +270,19 @@ class Staging:
 
     async def _turn(self, begin: Callable[[], Awaitable[None]]) -> None:
         """Write what is staged once more, as `begin` says."""
-        before, encoded, coding, index = self._blob, self._windows, self._coding, self._index
         await self._publish()
+        await self._rewrite(begin)
+
+    async def _may_go(self, reference: Reference) -> bool:
+        """Whether gc may remove what the delta, now published, needs: where no lock keeps it from that."""
+        backend, space = self._engine.backend, keys.space_of(self._key)
+        if backend.capabilities.exclusive_locks or clock() - self._began < retiring.SOON:
+            return False
+        return await retiring.may_go(backend, self._bucket, space, reference)
+
+    async def _rewrite(self, begin: Callable[[], Awaitable[None]]) -> None:
+        """The same with what was just published."""
+        before, encoded, coding, index = self._blob, self._windows, self._coding, self._index
         await begin()
         self._whole_size = 0.0
         async with self._engine.backend.open_blob(self._bucket, before) as blob:

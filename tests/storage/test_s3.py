@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from dgproxy.storage.backend import Backend
-from dgproxy.storage.s3 import Store
+from dgproxy.storage.s3 import S3Backend, Store
+from dgproxy.storage.s3.blobs import PART
 from dgproxy.storage.s3.keymap import LONGEST, encode
 from tests.backends import over_store
 from tests.storage import stores
-from tests.storage.contract import BackendContract, listings
+from tests.storage.contract import BackendContract, get_blob, listings, put_blob
 
 
 class S3Contract(BackendContract):
@@ -20,6 +21,17 @@ class S3Contract(BackendContract):
 
     def holds(self, key: str) -> bool:
         return len(encode(key).encode()) <= LONGEST
+
+    async def test_an_upload_that_a_crash_left(self, backend: S3Backend, bucket: str) -> None:
+        await put_blob(backend, bucket, "deltaspaces/1.bin", b"blob")
+        blob = backend.stage_blob(bucket, "deltaspaces/a/2.bin")
+        await (await blob.__aenter__()).append(bytes(PART + 1))  # and never left
+        (left,) = await backend.list_staged(-60)
+        assert left.key.endswith("2.bin!")
+        await backend.remove_staged([left.key, left.key])
+        assert await backend.list_staged(-60) == []
+        assert await get_blob(backend, bucket, "deltaspaces/1.bin") == b"blob"
+        await blob.__aexit__(None, None, None)
 
 
 class TestMoto(S3Contract):

@@ -18,7 +18,7 @@ import msgspec
 
 from dgproxy.codec import forms, frames
 from dgproxy.codec.delta import SourceIndex
-from dgproxy.engine import deltaspace, keys, names
+from dgproxy.engine import deltaspace, keys, names, retiring
 from dgproxy.engine.codecs import Coding
 from dgproxy.engine.commit import discard_blobs, in_epoch, may_be_current, swap
 from dgproxy.engine.context import Engine
@@ -229,11 +229,22 @@ async def settle(engine: Engine, bucket: str, manifest: Manifest) -> None:
         return
 
 
+async def _references_may_go(engine: Engine, bucket: str, key: str, extents: Sequence[Extent]) -> bool:
+    """Whether gc of another host may remove what these deltas, now published, need: encoding took long."""
+    if engine.backend.capabilities.exclusive_locks:
+        return False
+    needed = {each.reference for each in extents if each.reference is not None and names.is_delta(each.blob)}
+    space = keys.space_of(key)
+    return any([await retiring.may_go(engine.backend, bucket, space, each) for each in needed])
+
+
 async def _commit(
     writing: _Writing, before: Manifest, extents: tuple[Extent, ...], pins: tuple[str, ...]
 ) -> Manifest | None:
     """Swap the manifest of an object that still is what was read; None when it is not."""
     engine, bucket = writing.engine, writing.bucket
+    if await _references_may_go(engine, bucket, before.key, extents):
+        return None
     changes = {
         "generation": engine.new_id(),
         "extents": extents,
