@@ -105,6 +105,10 @@ bench: .venv/.tools  ## Measure the server; the results go to benchmarks/record.
 bench-backend: .venv/.tools  ## Measure a proxy in front of an object store against that store by itself.
 	@$(VENV)/python -m benchmarks.backend $(ARGS)
 
+.PHONY: bench-unlike
+bench-unlike: .venv/.tools  ## Measure what references cost an upload that is like none of them.
+	@$(VENV)/python -m benchmarks.server.unlike $(ARGS)
+
 .PHONY: bench-codec
 bench-codec: .venv/.tools programs  ## Measure the codec against its peers on real packages; builds the corpus first.
 	@$(VENV)/python -m benchmarks.codec $(ARGS)
