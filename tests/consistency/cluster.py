@@ -28,6 +28,9 @@ PROXIES: Final = 3
 #: Seconds: longer than the claim of an upload's end (`engine.ending`), the longest lease there is.
 LONGER_THAN_ANY_LEASE: Final = 75.0
 
+#: How often a proxy may fail to start in a row: a few requests each time, of which one in a hundred fails.
+_STARTS: Final = 5
+
 #: What `gc --older-than` takes at least.
 _YOUNGEST: Final = "5m"
 
@@ -171,7 +174,7 @@ class Nemesis:
                 self._happened(f"kill -9 {name}")
                 self._kill(proxy)
                 self._stop.wait(self.dice.random())
-                proxy.start()
+                self._start(proxy)
             else:
                 long = long_stops > 0 and self.dice.random() < 0.25
                 long_stops -= long
@@ -183,11 +186,22 @@ class Nemesis:
                 if self.dice.random() < 0.3:
                     self._happened(f"kill -9 {name}")
                     self._kill(proxy)
-                    proxy.start()
+                    self._start(proxy)
 
     def _kill(self, proxy: Proxy) -> None:
         proxy.die()
         self.died(self.cluster.proxies.index(proxy))
+
+    def _start(self, proxy: Proxy) -> None:
+        """Start it again, and again: one that meets too many faults at its start ends, as it should."""
+        for _ in range(_STARTS):
+            try:
+                proxy.start()
+            except AssertionError:
+                self._happened(f"{proxy.home.name} did not start")
+            else:
+                return
+        raise AssertionError(f"{proxy.home.name} does not start:\n{proxy.tail()}")
 
     def _repeat(self, *arguments: str) -> None:
         """Run a command again and again beside the load."""
