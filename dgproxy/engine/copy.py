@@ -14,11 +14,12 @@ import msgspec
 from dgproxy.engine.body import Body, Digests
 from dgproxy.engine.commit import Allow, anything, check, commit, read
 from dgproxy.engine.context import Engine
-from dgproxy.engine.get import Plan, Reading, open_object
+from dgproxy.engine.get import Plan, open_object
 from dgproxy.engine.incoming import Incoming
 from dgproxy.engine.manifest import Attributes, Manifest
 from dgproxy.engine.parts import PartRecord, put_part
 from dgproxy.engine.put import put_object
+from dgproxy.engine.reading import Reading
 from dgproxy.engine.sharing import share
 from dgproxy.storage.backend import Buffer
 

@@ -8,8 +8,8 @@ from aiohttp import web
 from dgproxy.codec.workers import Workers
 from dgproxy.engine import copy, put, uploads
 from dgproxy.engine.body import Body, Digests
-from dgproxy.engine.get import Reading
 from dgproxy.engine.manifest import Attributes, Manifest
+from dgproxy.engine.reading import Reading
 from dgproxy.http import answers
 from dgproxy.http.call import Call
 from dgproxy.s3 import checksums, conditions, integrity, metadata, ranges, tags, xml

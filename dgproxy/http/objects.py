@@ -10,8 +10,8 @@ from aiohttp import web
 from dgproxy import timing
 from dgproxy.engine import delete, get, put
 from dgproxy.engine.commit import Allow, anything, read_lately
-from dgproxy.engine.get import Reading
 from dgproxy.engine.manifest import Manifest
+from dgproxy.engine.reading import Reading
 from dgproxy.http import answers
 from dgproxy.http.call import Call
 from dgproxy.http.errors import to_s3

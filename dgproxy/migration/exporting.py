@@ -13,8 +13,9 @@ from typing import TypeVar
 from dgproxy.engine import commit, inventory, keys
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import EngineError, ObjectNotFound
-from dgproxy.engine.get import Reading, open_object
+from dgproxy.engine.get import open_object
 from dgproxy.engine.manifest import Manifest
+from dgproxy.engine.reading import Reading
 from dgproxy.migration.moved import Moved, Outcome
 from dgproxy.migration.targets import Target, Unwritable
 from dgproxy.migration.working import side_by_side

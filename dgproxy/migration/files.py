@@ -16,8 +16,8 @@ from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from dgproxy.engine.get import Reading
 from dgproxy.engine.manifest import Manifest
+from dgproxy.engine.reading import Reading
 from dgproxy.migration.places import CHUNK
 from dgproxy.migration.reading import holds
 from dgproxy.migration.targets import Unwritable, Verdict

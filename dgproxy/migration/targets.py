@@ -3,8 +3,8 @@
 
 from typing import Literal, Protocol
 
-from dgproxy.engine.get import Reading
 from dgproxy.engine.manifest import Manifest
+from dgproxy.engine.reading import Reading
 
 __all__ = ["Target", "TargetError", "Unwritable", "Verdict"]
 

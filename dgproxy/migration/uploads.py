@@ -16,9 +16,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from dgproxy.engine.get import Reading
 from dgproxy.engine.manifest import Attributes, Manifest
 from dgproxy.engine.policy import MIN_PART
+from dgproxy.engine.reading import Reading
 from dgproxy.migration.bucket import head_of
 from dgproxy.migration.targets import TargetError, Unwritable, Verdict
 from dgproxy.s3.metadata import response_headers
