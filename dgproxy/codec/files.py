@@ -10,7 +10,7 @@ Sources and deltas are mapped files or any other memory; opening them and naming
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -57,7 +57,7 @@ def encode(
 
 def decode(
     source: Buffer, delta: Buffer, *, threads: int = 1, progress: Progress = _nothing
-) -> Iterator[memoryview]:
+) -> Generator[memoryview, None, None]:
     """The target of `delta` in pieces, each of them checked and valid until the next one is asked for.
 
     What is copied from the source in long runs is a view of the source.

@@ -10,8 +10,9 @@ import asyncio
 import mmap
 import os
 import tempfile
+import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 from weakref import WeakValueDictionary
@@ -62,12 +63,13 @@ class Rebuilder:
             yield windows, pack
 
     async def _decoded(self, reference: memoryview, delta: memoryview) -> AsyncGenerator[Buffer, None]:
-        decoding: Iterator[memoryview] = files.decode(reference, delta)
-        try:
-            while (window := await self._workers.run(next, decoding, None)) is not None:
-                yield window
-        except CodecError as error:
-            raise Unreadable(f"its delta can't be decoded: {error}") from error
+        with closing(files.decode(reference, delta)) as decoding:
+            try:
+                while (piece := await self._workers.run(_following, decoding)) is not None:
+                    yield piece
+            except CodecError as error:
+                traceback.clear_frames(error.__traceback__)  # they keep views of the reference
+                raise Unreadable(f"its delta can't be decoded: {error}") from error
 
     async def _packed(self, program: str, windows: AsyncIterator[Buffer]) -> AsyncGenerator[Buffer, None]:
         with _room(), tempfile.TemporaryFile(dir=self._directory) as plain:
@@ -119,6 +121,12 @@ class Rebuilder:
                 await asyncio.to_thread(file.write, chunk)
             file.flush()
             return _mapping(file)
+
+
+def _following(decoding: Iterator[memoryview]) -> bytes | None:
+    """The next bytes, as a copy: who takes them may keep them for longer than the reference is mapped."""
+    piece = next(decoding, None)
+    return None if piece is None else bytes(piece)
 
 
 @contextmanager
