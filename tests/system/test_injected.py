@@ -148,6 +148,8 @@ def fail_each_call(program: str, server: Server, name: str, call: str, error: st
         if not succeeded(status, body):
             refused_in_order(request, status, body)
             assert strike.calls, f"{status} {body!r} without a fault"
+        connection.http.close()  # the next request opens it, to whoever serves then
+        worker(server)
         after(server, space, request)
         if not strike.calls:
             connection.http.close()
