@@ -60,7 +60,7 @@ def problem(environment: Mapping[str, str] | None = None, **arguments: object) -
 
 
 def test_defaults() -> None:
-    settings, file = config.load(environment={})
+    settings, file, _ = config.load(environment={})
     assert file is None
     assert str(settings.listen_addr) == "127.0.0.1:9000"
     assert settings.default_bucket == "default"
@@ -381,7 +381,7 @@ def test_the_pair_and_keys_together(tmp_path: Path) -> None:
 def test_precedence(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text('listen_addr = "f:1"\ndefault_bucket = "file"\nworkers = 7')
     environment = {f"{PREFIX}LISTEN_ADDR": "e:1", f"{PREFIX}DEFAULT_BUCKET": "environment"}
-    settings, file = config.load(
+    settings, file, _ = config.load(
         {"listen_addr": "c:1"}, file=tmp_path / "settings.toml", environment=environment
     )
     assert settings.listen_addr.host == "c"
