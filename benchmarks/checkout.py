@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The checkout that a benchmark measures: where it is, where its records go, and what git says of it."""
 
+import json
 import re
 import subprocess
 from collections.abc import Mapping
@@ -24,3 +25,17 @@ def record_path(name: str, found: Mapping[str, Any]) -> Path:
     )
     RECORDS.mkdir(exist_ok=True)
     return RECORDS / "-".join(filter(None, (found["when"][:10], name, f"{machine.strip('-')}.json")))
+
+
+def publish(name: str, found: Mapping[str, Any], *, recorded: bool) -> None:
+    """Write a record, or only show it; and say what became of its targets."""
+    text = json.dumps(found, indent=1) + "\n"
+    if recorded:
+        path = record_path(name, found)
+        path.write_text(text)
+        print(path)
+    else:
+        print(text)
+    for target, judged in found["targets"].items():
+        verdict = "met" if judged["met"] else "NOT MET"
+        print(f"{target}: {judged['measured']} (target {judged['target']}): {verdict}")

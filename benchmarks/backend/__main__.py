@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import datetime
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.backend import relay
-from benchmarks.checkout import git, record_path
+from benchmarks.checkout import git, publish
 from benchmarks.server import peer
 from benchmarks.server.__main__ import DEFINITIONS as RELEASE
 from benchmarks.server.artifact import Recipe, Release
@@ -230,16 +229,7 @@ def main() -> int:
         found = record(definitions, home)
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    text = json.dumps(found, indent=1) + "\n"
-    if options.rounds:
-        print(text)
-    else:
-        path = record_path("backend", found)
-        path.write_text(text)
-        print(path)
-    for name, judged in found["targets"].items():
-        verdict = "met" if judged["met"] else "NOT MET"
-        print(f"{name}: {judged['measured']} (target {judged['target']}): {verdict}")
+    publish("backend", found, recorded=not options.rounds)
     return 0
 
 

@@ -11,7 +11,6 @@ import filecmp
 import hashlib
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.checkout import PROJECT, RECORDS, git
+from benchmarks.checkout import PROJECT, git, record_path
 from benchmarks.codec import programs, render
 from benchmarks.codec.corpus import Corpus, Pair, scratch_directory
 from benchmarks.codec.programs import Program
@@ -222,10 +221,7 @@ def main() -> int:
     if options.pairs:
         print(text)
     else:
-        slug = re.sub(
-            r"[^a-z0-9]+", "-", f"{found['machine']['cpu']} {found['machine']['cores']} cores".lower()
-        )
-        path = RECORDS / f"{found['when'][:10]}-codec-{slug.strip('-')}.json"
+        path = record_path("codec", found)
         path.write_text(text)
         render.write(path)
         print(path)

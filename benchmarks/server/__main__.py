@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import datetime
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -22,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.checkout import git, record_path
+from benchmarks.checkout import git, publish
 from benchmarks.server import floors, peer
 from benchmarks.server.artifact import Recipe, Release
 from benchmarks.server.load import Body, Connection, at_once
@@ -212,16 +211,7 @@ def main() -> int:
         found = record(definitions, home, with_peer=not options.no_peer)
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    text = json.dumps(found, indent=1) + "\n"
-    if options.rounds:
-        print(text)
-    else:
-        path = record_path("", found)
-        path.write_text(text)
-        print(path)
-    for name, judged in found["targets"].items():
-        verdict = "met" if judged["met"] else "NOT MET"
-        print(f"{name}: {judged['measured']} (target {judged['target']}): {verdict}")
+    publish("", found, recorded=not options.rounds)
     return 0
 
 

@@ -11,7 +11,6 @@ import datetime
 import hashlib
 import json
 import os
-import re
 import signal
 import statistics
 import sys
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from benchmarks.checkout import RECORDS, git
+from benchmarks.checkout import git, record_path
 from benchmarks.server.load import Body, Connection
 from benchmarks.server.processes import cpu_seconds, machine
 from tests.system.harness import Server
@@ -156,10 +155,7 @@ def main() -> int:
     if options.rounds:
         print(text)
     else:
-        slug = re.sub(
-            r"[^a-z0-9]+", "-", f"{found['machine']['cpu']} {found['machine']['cores']} cores".lower()
-        )
-        path = RECORDS / f"{found['when'][:10]}-unlike-{slug.strip('-')}.json"
+        path = record_path("unlike", found)
         path.write_text(text)
         print(path)
     for way, ratio in found["ratio"].items():
