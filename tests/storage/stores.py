@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from dgproxy.storage.s3 import Store
+from tests.system.harness import port_range
 
 ACCESS, SECRET = "stores-test", "stores-test-secret"
 
@@ -50,7 +51,7 @@ def free_ports(count: int) -> list[int]:
         while len(found) < count:
             with suppress(OSError):
                 each = stack.enter_context(socket.socket())
-                each.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+                each.bind(("127.0.0.1", random.choice(port_range())))
                 found.append(each.getsockname()[1])
         return found
 

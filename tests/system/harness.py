@@ -48,16 +48,20 @@ def logs() -> list[tuple[str, str]]:
     return [(f"log of the server at {server.url}", server.tail()) for server in running]
 
 
+def port_range() -> range:
+    """The ports to choose from: of tests that run beside each other, each process has a quarter of them."""
+    first = 20_000 + 3_000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4)
+    return range(first, first + 3_000)
+
+
 def free_ports() -> int:
     """A port that is free together with the next one.
 
     Below the range from which the kernel takes ports for outgoing connections (32768 on Linux), so that none
-    of those can slip in before the server binds; of tests that run beside each other, each process has a
-    quarter of it.
+    of those can slip in before the server binds.
     """
-    first_port = 20_000 + 3_000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4)
     while True:
-        port = random.randrange(first_port, first_port + 3_000, 2)
+        port = random.choice(port_range()[::2])
         with contextlib.suppress(OSError), socket.socket() as first, socket.socket() as second:
             first.bind(("127.0.0.1", port))
             second.bind(("127.0.0.1", port + 1))

@@ -14,7 +14,7 @@ from dgproxy.engine.pace import Pace
 from tests.system.harness import Server, environment
 
 
-def run(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(server: Server, *arguments: str, timeout: float = 100) -> subprocess.CompletedProcess[str]:
     """A command with the server's settings."""
     return subprocess.run(
         [sys.executable, "-m", "dgproxy", *arguments],
@@ -22,7 +22,7 @@ def run(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=environment({"DELTAGLIDER_PROXY_DATA_DIR": str(server.data)} | server.settings),
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=timeout,
         check=False,
     )
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Statistics as users see them: kept by worker processes together, right after whatever end of them."""
 
+import functools
 import json
 import random
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.system import maintenance
 from tests.system.artifacts import generate, next_version
 from tests.system.clients import S3Client, boto3_client
-from tests.system.harness import Server, environment, eventually
+from tests.system.harness import Server, eventually
 
 
 @pytest.fixture
@@ -23,16 +23,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield started
 
 
-def run(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "dgproxy", *arguments],
-        cwd=server.home,
-        env=environment({"DELTAGLIDER_PROXY_DATA_DIR": str(server.data)} | server.settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+run = functools.partial(maintenance.run, timeout=60)
 
 
 def stats(server: Server, *arguments: str) -> str:
