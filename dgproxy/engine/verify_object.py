@@ -172,8 +172,8 @@ class Examiner:
             known.wrong, known.lost = str(fault), True
             return
         if self._data and not await self._has_its_bytes(reference):
-            # One that is mapped as it is stored loses what copies from its bad bytes; any other has to arrive
-            # in the cache with its SHA-256, or is not used at all.
+            # One that is mapped as it is stored loses what copies from its bad bytes. Any other has to arrive
+            # in the cache with its SHA-256: who needs little of it may do without that, and can't rely on it.
             known.wrong = f"{reference.blob} does not match its SHA-256"
             known.lost = reference.codec != "raw" or not self._engine.backend.capabilities.maps_blobs
 

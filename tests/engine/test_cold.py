@@ -8,7 +8,7 @@ Nothing here depends on how long anything takes: fetches are held up at a gate.
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
@@ -351,15 +351,24 @@ async def test_the_end_of_the_process_ends_the_fetch(far: Far) -> None:
 
 
 async def test_removed_meanwhile(backend: Backend) -> None:
-    """Where blobs are files, what a reading has opened is read to its end."""
+    """Where blobs are files, what a reading has opened is read to its end.
+
+    Elsewhere a window may need a stretch of the reference that is read by itself, and that nobody has any more.
+    """
     await store(backend, "zstd")
+    files = backend.capabilities.maps_blobs
+    stop = LATE[1] if files else SIZE // WINDOW * WINDOW
     async with cold(backend) as world:
         plan = span(*LATE)
         async with get.open_object(world.engine, BUCKET, "s/v1.zip", plan) as reading:
             for key in ("s/v0.zip", "s/v1.zip"):
                 await world.delete(key)
             assert not await world.everything()
-            assert b"".join([bytes(piece) async for piece in reading]) == digits(SIZE, 1)[slice(*LATE)]
+            got = b""
+            with nullcontext() if files else pytest.raises(ObjectDamaged):
+                async for piece in reading:
+                    got += bytes(piece)
+            assert got == digits(SIZE, 1)[LATE[0] : stop]
 
 
 async def test_gone_before_it_was_opened(far: Far, reference: Reference) -> None:

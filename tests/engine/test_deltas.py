@@ -240,8 +240,12 @@ async def test_a_damaged_reference_is_withdrawn(backend: Backend, damage: str) -
         assert await offered(world) == tuple(fresh.references())
         assert (await world.put("s/v3.zip", version(SIZE, 3))).references() == fresh.references()
         await world.assert_object("s/v3.zip", version(SIZE, 3))
-        with pytest.raises(ObjectDamaged):
-            await world.get("s/v1.zip")
+        if damage == "long" and not backend.capabilities.maps_blobs:
+            # What a window needs of a reference elsewhere is read by itself, and is right.
+            await world.assert_object("s/v1.zip", version(SIZE, 1))
+        else:
+            with pytest.raises(ObjectDamaged):
+                await world.get("s/v1.zip")
         await world.overwrite_blob(reference.blob, good)  # the operator restores it
     async with world_over(backend) as world:
         for number in range(4):

@@ -94,7 +94,9 @@ DAMAGES: dict[str, Callable[[bytes], bytes] | None] = {"flipped": flipped, "cut"
 
 @pytest.mark.parametrize("damage", DAMAGES)
 async def test_exactly_what_get_cannot_read_is_named(world: World, damage: str) -> None:
+    """And where references are elsewhere, what GET only can because it needs little of a damaged one."""
     names = await populate(world)
+    far = not world.backend.capabilities.maps_blobs
     change = DAMAGES[damage]
     for place in [*await world.stored("objects/"), *await world.stored()]:
         whole = await world.blob(place)
@@ -108,12 +110,13 @@ async def test_exactly_what_get_cannot_read_is_named(world: World, damage: str) 
         lost = await unreadable(world, names)
         world.engine.references.close()
         found, _ = await findings(world, DATA)
-        assert {each.key for each in found if each.kind == "object"} == lost, place
-        if lost:
+        named = {each.key for each in found if each.kind == "object"}
+        assert named >= lost if far and ".reference." in place else named == lost, place
+        if named:
             assert {each.blob for each in found} == {place}
         if damage != "flipped" and "deltaspaces" in place:
             structural, _ = await findings(world, STRUCTURE)
-            assert {each.key for each in structural if each.kind == "object"} == lost, place
+            assert {each.key for each in structural if each.kind == "object"} == named, place
         await world.overwrite_blob(place, whole)
     world.engine.references.close()
     assert (await findings(world, DATA))[0] == []
