@@ -353,7 +353,7 @@ async def test_the_end_of_the_process_ends_the_fetch(far: Far) -> None:
 async def test_removed_meanwhile(backend: Backend) -> None:
     """Where blobs are files, what a reading has opened is read to its end.
 
-    Elsewhere a window may need a stretch of the reference that is read by itself, and that nobody has any more.
+    Elsewhere a window may need a stretch of the reference that is read by itself, and is gone by then.
     """
     await store(backend, "zstd")
     files = backend.capabilities.maps_blobs
