@@ -41,6 +41,7 @@ def _nothing_blocks_the_loop(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "over(*kinds): run over these backends, too (tests.backends)")
+    config.addinivalue_line("markers", "with_credentials: on no server that is open to all (tests/system)")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

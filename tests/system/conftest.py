@@ -40,7 +40,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Servers on a disk, with credentials and without, and one in front of each store that is chosen."""
     if "server_kind" in metafunc.fixturenames:
         stores = [kind for kind in backends.chosen(metafunc) if kind in backends.STORES]
-        metafunc.parametrize("server_kind", [*SETTINGS, *stores], scope="module")
+        signed_only = metafunc.definition.get_closest_marker("with_credentials")
+        local = ["with credentials"] if signed_only else list(SETTINGS)
+        metafunc.parametrize("server_kind", local + stores, scope="module")
 
 
 @pytest.fixture(scope="module")

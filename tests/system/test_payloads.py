@@ -4,12 +4,11 @@
 import base64
 import hashlib
 import zlib
-from collections.abc import Iterator
 
 import pytest
 
 from tests.system.artifacts import generate
-from tests.system.harness import CREDENTIALS, Server
+from tests.system.harness import Server
 from tests.system.signer import Signer
 from tests.system.wire import Answer, Wire
 
@@ -19,11 +18,7 @@ CRC32 = base64.b64encode(zlib.crc32(DATA).to_bytes(4, "big")).decode()
 PATH = "/default/payload.zip"
 CHUNK = 64 << 10
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("server"), CREDENTIALS) as started:
-        yield started
+pytestmark = pytest.mark.with_credentials
 
 
 def signed(server: Server, method: str, payload: str, **headers: str) -> Signer:
@@ -41,10 +36,11 @@ def send(server: Server, method: str, signer: Signer, *more: str, body: bytes = 
 
 
 def stored(server: Server) -> bytes | None:
-    """What a reader gets afterwards; then it is deleted, so that every test starts without the object."""
+    """What a reader gets afterwards; then it is deleted, and nothing may be left of any body."""
     got = send(server, "GET", signed(server, "GET", "UNSIGNED-PAYLOAD"))
     assert got.status in (200, 404)
     assert send(server, "DELETE", signed(server, "DELETE", "UNSIGNED-PAYLOAD")).status == 204
+    assert (server.files("default"), server.staged()) == ({}, [])
     return got.body if got.status == 200 else None
 
 
