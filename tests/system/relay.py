@@ -4,8 +4,8 @@
 It passes bytes in both directions and reads just enough of HTTP/1.1 to know where requests and answers begin.
 A `Strike` counts to a request and names a moment in it: before the store hears of it, half way through its
 body, when the store has done it and nobody has been told, half way through the answer. What happens then is
-anybody's choice: the connection is cut, and before that the store may have been killed or frozen. A `Lie`
-changes bytes of answers on their way, which the store would say were right.
+anybody's choice: the connection is cut, or stays open and nothing comes; and before that the store may have
+been killed or frozen. A `Lie` changes bytes of answers on their way, which the store would say were right.
 
 No S3 and no test logic in here.
 """
@@ -35,7 +35,8 @@ class Strike:
     """Cut request number `number` (from 0) at this moment, and as many of those behind it, `times` in all.
 
     `only` is found in what is counted, as "<method> <target>". `action` is called at the first, before it is
-    cut, in the relay's thread, which stands still for as long as that takes.
+    cut, in the relay's thread, which stands still for as long as that takes. What is struck with `silence` is
+    not cut: nothing comes any more, until who asks hangs up.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Strike:
     times: int = 1
     action: Callable[[], None] = _nothing
     only: str = ""
+    silence: bool = False
     hits: int = 0
     _seen: int = 0
 
@@ -75,6 +77,10 @@ class Lie:
 
 class Cut(Exception):
     """A strike met this connection."""
+
+
+class Silenced(Exception):
+    """A strike met this connection, which stays open."""
 
 
 class Relay:
@@ -131,7 +137,11 @@ class Relay:
         assert task is not None
         self._connections.add(task)
         try:
-            await self._pass(reader, writer)
+            try:
+                await self._pass(reader, writer)
+            except Silenced:
+                while await reader.read(_PIECE):
+                    pass
         except (OSError, EOFError, Cut, asyncio.CancelledError):
             pass
         finally:
@@ -239,7 +249,7 @@ class _Conversation:
 
     def _perhaps(self, moment: Moment) -> None:
         if self._relay.strike is not None and self._relay.strike.meets(self._number, moment):
-            raise Cut
+            raise Silenced if self._relay.strike.silence else Cut
 
 
 def _content_length(head: bytes) -> int:

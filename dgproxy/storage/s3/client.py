@@ -9,8 +9,8 @@ What is called, and what an answer means, is for the other modules here.
 """
 
 import asyncio
-import io
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,9 +19,12 @@ from typing import Any, Final, TypeVar
 import aioboto3
 from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
+from botocore.exceptions import ClientError
 
-from dgproxy.storage.errors import Busy
+from dgproxy.storage.errors import Unavailable
+from dgproxy.storage.s3 import silence
 from dgproxy.storage.s3.failures import FAILURES, TRANSIENT, from_failure, never_sent
+from dgproxy.storage.s3.silence import Body, Silence, giving_up, is_silence
 
 _T = TypeVar("_T")
 
@@ -29,10 +32,12 @@ _T = TypeVar("_T")
 #: small calls from theirs.
 CONNECTIONS: Final = 64
 
-#: Seconds to connect, and between two pieces of an answer: a store that is silent for longer is not coming
-#: back in time for the client, who has time-outs too.
+#: Seconds to connect.
 _CONNECT: Final = 5
-_SILENCE: Final = 30
+
+#: May take minutes, in which the store sends white space now and then (S3 API reference). That is no answer
+#: yet, so only the pieces are waited for, by aiohttp.
+_SLOW: Final = {"complete_multipart_upload"}
 
 #: Bodies of more bytes go to their connection in pieces: what it is given at once and can't send, it copies.
 _PIECEMEAL: Final = 1 << 18
@@ -58,7 +63,7 @@ class Store:
 
 
 class Retried:
-    """Whether an earlier try of a call may have taken place, and if it may be made `again` all the same."""
+    """Whether a try that failed may have taken place, and if the call may be made `again` all the same."""
 
     def __init__(self, *, again: bool = True) -> None:
         self.yes = False
@@ -70,6 +75,7 @@ class Client:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self.silence = Silence()
 
     async def call(self, operation: str, retried: Retried | None = None, /, **arguments: Any) -> Any:
         """Call an operation, by its name in boto3; its answer. Raises StorageError and the like.
@@ -77,40 +83,57 @@ class Client:
         An answer with a body is the caller's to close.
         """
         return await self.run(
-            lambda: self.start(operation, **arguments), _what(operation, arguments), retried
+            lambda patience: self.start(operation, patience=patience, **arguments),
+            _what(operation, arguments),
+            retried,
         )
 
-    async def start(self, operation: str, **arguments: Any) -> Any:
-        """Call an operation once. Raises one of FAILURES."""
+    async def start(self, operation: str, *, patience: float, **arguments: Any) -> Any:
+        """Call an operation once, and wait so many seconds for the answer. Raises one of FAILURES."""
         body = arguments.get("Body")
         if isinstance(body, bytes) and len(body) > _PIECEMEAL:
-            arguments["Body"] = io.BytesIO(body)
-        return await getattr(self._client, operation)(**arguments)
+            body = arguments["Body"] = Body(body)
+        limit = None if operation in _SLOW and patience != silence.BRIEF else patience
+        try:
+            async with giving_up(limit, body if isinstance(body, Body) else None):
+                answer = await getattr(self._client, operation)(**arguments)
+        except ClientError:
+            self.silence.heard()
+            raise
+        self.silence.heard()
+        return answer
 
     async def run(
-        self, attempt: Callable[[], Awaitable[_T]], what: str, retried: Retried | None = None
+        self, attempt: Callable[[float], Awaitable[_T]], what: str, retried: Retried | None = None
     ) -> _T:
-        """Make an attempt until it succeeds, fails for good, or has failed too often."""
+        """Make an attempt, of so many seconds, until it succeeds, fails for good, or has failed too often."""
+        brief = self.silence.known
         for pause in (*_PAUSES, None):
+            began = time.monotonic()
             try:
-                return await attempt()
+                return await attempt(silence.BRIEF if brief else silence.SILENCE)
             except FAILURES as error:
                 failure = from_failure(error, what)
-                if pause is None or not isinstance(failure, TRANSIENT):
-                    raise failure from error
-                if retried is not None and not isinstance(failure, Busy) and not never_sent(error):
+                last = not isinstance(failure, TRANSIENT)
+                if is_silence(error):
+                    last |= brief
+                    if not brief:
+                        self.silence.lasted(began)
+                    brief = True
+                if retried is not None and isinstance(failure, Unavailable) and not never_sent(error):
                     retried.yes = True
-                    if not retried.again:
-                        raise failure from error
+                    last |= not retried.again
+                if pause is None or last:
+                    raise failure from error
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
         raise AssertionError("the last attempt returned or raised")
 
     async def get(self, bucket: str, key: str) -> tuple[bytes, str]:
         """The whole of a small object, and its ETag."""
 
-        async def attempt() -> tuple[bytes, str]:
-            answer = await self.start("get_object", Bucket=bucket, Key=key)
-            async with answer["Body"] as body:
+        async def attempt(patience: float) -> tuple[bytes, str]:
+            answer = await self.start("get_object", patience=patience, Bucket=bucket, Key=key)
+            async with answer["Body"] as body, giving_up(patience, None):
                 return await body.read(), answer["ETag"]
 
         return await self.run(attempt, f"GetObject {bucket}/{key}")
@@ -144,7 +167,7 @@ async def connected(store: Store) -> AsyncIterator[Client]:
         http_session_cls=_Session,
         max_pool_connections=CONNECTIONS,
         connect_timeout=_CONNECT,
-        read_timeout=_SILENCE,
+        read_timeout=silence.SILENCE,
         # Ours, above: it knows which calls are safe, and says when one was made twice.
         retries={"mode": "standard", "total_max_attempts": 1},
         s3={

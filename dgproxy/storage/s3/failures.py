@@ -32,6 +32,7 @@ from dgproxy.storage.errors import (
     Unavailable,
     VersionConflict,
 )
+from dgproxy.storage.s3.silence import is_silence
 
 #: What a call can raise.
 FAILURES: Final = (ClientError, BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
@@ -95,6 +96,8 @@ def from_failure(error: Exception, what: str) -> StorageError:
         return kind(f"{what}: the store says {status} {code}: {message}".rstrip(": "))
     if isinstance(error, NoCredentialsError):
         return AccessRefused(f"{what}: no credentials for the store were found")
+    if is_silence(error):
+        return Unavailable(f"{what}: the store can't be reached: it says nothing")
     if isinstance(error, ConnectionError | HTTPClientError | aiohttp.ClientError | OSError):
         return Unavailable(f"{what}: the store can't be reached: {error or type(error).__name__}")
     return StorageError(f"{what}: {error}")

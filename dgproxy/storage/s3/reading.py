@@ -8,6 +8,8 @@ readers hold them long, so they are few: an object of many blobs has most of its
 """
 
 import asyncio
+import time
+from functools import partial
 from typing import Any, Final
 
 from dgproxy.storage.backend import Damaged, RecordNotFound, StorageError
@@ -15,6 +17,7 @@ from dgproxy.storage.s3.buckets import Buckets
 from dgproxy.storage.s3.client import CONNECTIONS, Client
 from dgproxy.storage.s3.failures import FAILURES, NotThere
 from dgproxy.storage.s3.keymap import place_of
+from dgproxy.storage.s3.silence import is_silence
 
 #: Half of the connections: the other half is for calls.
 _STREAMS: Final = CONNECTIONS // 2
@@ -71,7 +74,7 @@ class OpenBlob:
                 data = await self._read_on(length)
             if data is not None:
                 return data
-        return await self._client.run(lambda: self._fetch(offset, length), f"GetObject {self._what}")
+        return await self._client.run(partial(self._fetch, offset, length), f"GetObject {self._what}")
 
     async def close(self) -> None:
         """Let go of the stream."""
@@ -107,18 +110,22 @@ class OpenBlob:
         """The next bytes of the stream; None, and no stream any more, when it does not give them."""
         if self._at + length > self._end:
             return None
+        began = time.monotonic()
         try:
             data = await _read(self._stream, length)
         except BaseException as error:
             await self.close()
+            if is_silence(error):
+                self._client.silence.lasted(began)
             if isinstance(error, (*FAILURES, StorageError)):
                 return None
             raise
         self._at += length
         return data
 
-    async def _fetch(self, offset: int, length: int) -> bytes:
-        answer = await self._client.start("get_object", **self._place, Range=_range(offset, offset + length))
+    async def _fetch(self, offset: int, length: int, patience: float) -> bytes:
+        span = _range(offset, offset + length)
+        answer = await self._client.start("get_object", patience=patience, **self._place, Range=span)
         body = answer["Body"]
         try:
             return await _read(body, length)
