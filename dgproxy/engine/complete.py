@@ -4,11 +4,12 @@
 Idempotent: a repeated Complete, also after a crash or on another process, finds its own result by the
 upload's id in the manifest. It is the only one to end the upload (`engine.ending`), so neither another
 Complete, nor Abort, nor a late part interferes. No object data moves, except for an object so small that it
-goes into its manifest, and for one that becomes a reference.
+goes into its manifest, for one that becomes a reference, and where another Complete may still commit the
+parts: they are that one's.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Literal
@@ -20,7 +21,7 @@ from dgproxy.engine.body import Digests
 from dgproxy.engine.commit import Allow, anything, check, commit, in_epoch
 from dgproxy.engine.context import Engine
 from dgproxy.engine.copy import ReadingBody
-from dgproxy.engine.ending import ending, finish
+from dgproxy.engine.ending import Claim, ending, finish
 from dgproxy.engine.errors import (
     ObjectDamaged,
     ObjectTooLarge,
@@ -35,8 +36,9 @@ from dgproxy.engine.manifest import FORMAT, Manifest, Part
 from dgproxy.engine.parts import PartRecord, parts_of
 from dgproxy.engine.policy import INLINE_LIMIT, MIN_PART, may_be_reference, mostly_against, storage_type
 from dgproxy.engine.put import commit_taken
-from dgproxy.engine.uploads import Upload, find, result_of
-from dgproxy.storage.backend import RecordNotFound
+from dgproxy.engine.reading import Reading
+from dgproxy.engine.uploads import Upload, result_of
+from dgproxy.storage.backend import Buffer, RecordNotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +75,19 @@ async def complete(
     Raises UploadNotFound, PartInvalid, PartTooSmall, ObjectTooLarge, what `verify` and `allow` raise, and
     what `commit` raises; the upload is then as it was.
     """
-    async with in_epoch(engine, bucket) as epoch, ending(engine, bucket, upload_id) as still_ours:
+    async with in_epoch(engine, bucket) as epoch, ending(engine, bucket, key, upload_id) as claim:
         done = await _result_of(engine, bucket, key, upload_id)
-        try:
-            upload = await find(engine, bucket, key, upload_id)
-        except UploadNotFound:
+        if claim.upload is None:
             if done is None:
-                raise
+                raise UploadNotFound(f"upload {upload_id} of {bucket}/{key} does not exist (any more)")
             return done
         parts = await parts_of(engine, bucket, upload_id)
         if done is None:
             chosen = _choose(parts, wanted)
-            manifest = _manifest(engine, upload, chosen, verify(upload, chosen))
-            await still_ours()
-            done = await _commit(engine, bucket, manifest, epoch, allow)
+            manifest = _manifest(engine, claim.upload, chosen, verify(claim.upload, chosen))
+            done = await _commit(engine, bucket, manifest, epoch, allow, claim)
         records = [keys.part(upload_id, part.number) for part in parts]
-        await finish(engine, bucket, upload, parts, records, done)
+        await finish(engine, bucket, claim, claim.upload, parts, records, done)
     return done
 
 
@@ -143,26 +142,32 @@ def _manifest(engine: Engine, upload: Upload, chosen: Sequence[PartRecord], chec
     )
 
 
-async def _commit(engine: Engine, bucket: str, manifest: Manifest, epoch: str, allow: Allow) -> Manifest:
+async def _commit(
+    engine: Engine, bucket: str, manifest: Manifest, epoch: str, allow: Allow, claim: Claim
+) -> Manifest:
     """Commit the parts as they are, or their bytes taken in again."""
     if manifest.size > engine.policy.object_limit():
         raise ObjectTooLarge(f"the parts add up to {manifest.size} bytes, more than is allowed here")
     await check(engine, bucket, manifest.key, allow)
-    await _require_blobs(engine, bucket, manifest)
+    if claim.locked or claim.in_doubt:
+        await _require_blobs(engine, bucket, manifest)
+    if claim.in_doubt:
+        return await _commit_again(engine, bucket, manifest, epoch, allow, claim)
     shared = await duplicates.share(engine, bucket, manifest, allow)
     if shared is not None:
         return shared
     if manifest.size <= INLINE_LIMIT:
-        return await _commit_again(engine, bucket, manifest, epoch, allow)
+        return await _commit_again(engine, bucket, manifest, epoch, allow, claim)
     if may_be_reference(manifest.size, eligible=engine.policy.eligible(manifest.key)):
         offered = await deltaspace.offered(engine.backend, bucket, keys.space_of(manifest.key))
         founding = Founding(engine, bucket, manifest.key, list(offered))
         against = mostly_against(manifest.extents)
         if against is None and await founding.by_misfit():
             fits = False if offered else None
-            return await _commit_again(engine, bucket, manifest, epoch, allow, as_reference=fits)
+            return await _commit_again(engine, bucket, manifest, epoch, allow, claim, as_reference=fits)
         if against is not None and await founding.by_drift(against, manifest.size, manifest.stored):
-            return await _commit_again(engine, bucket, manifest, epoch, allow, as_reference=True)
+            return await _commit_again(engine, bucket, manifest, epoch, allow, claim, as_reference=True)
+    await claim.keep()
     return await duplicates.store(
         engine, bucket, manifest, lambda: commit(engine, bucket, manifest, allow, epoch=epoch), allow
     )
@@ -176,7 +181,7 @@ async def _require_blobs(engine: Engine, bucket: str, manifest: Manifest) -> Non
     """
     for extent in manifest.extents:
         try:
-            async with engine.backend.open_blob(bucket, extent.blob):
+            async with engine.backend.open_blob(bucket, extent.blob, span=(0, 0)):
                 continue
         except RecordNotFound as error:
             raise UploadNotFound(
@@ -190,13 +195,14 @@ async def _commit_again(
     manifest: Manifest,
     epoch: str,
     allow: Allow,
+    claim: Claim,
     *,
     as_reference: bool | None = None,
 ) -> Manifest:
     """Take the parts' bytes in as one body and commit that instead; `as_reference` as in `intake.take`."""
     async with AsyncExitStack() as stack:
         reading = await open_manifest(engine, stack, bucket, manifest, 0, manifest.size, to_store=True)
-        body, limit = _Joined(reading), engine.policy.object_limit()
+        body, limit = _Joined(reading, claim), engine.policy.object_limit()
         taking = take(
             engine, bucket, manifest.key, body, whole_object=True, limit=limit, as_reference=as_reference
         )
@@ -214,7 +220,19 @@ async def _commit_again(
 
 
 class _Joined(ReadingBody):
-    """The parts of an upload as one body; `verify` dealt with their checksums when they were chosen."""
+    """The parts of an upload as one body; `verify` dealt with their checksums when they were chosen.
+
+    Reading it, however long that takes, keeps the claim.
+    """
+
+    def __init__(self, reading: Reading, claim: Claim) -> None:
+        super().__init__(reading)
+        self._claim = claim
+
+    async def __aiter__(self) -> AsyncIterator[Buffer]:
+        async for data in super().__aiter__():
+            yield data
+            await self._claim.keep()
 
     def verify(self, digests: Digests) -> dict[str, str]:
         return {}

@@ -84,20 +84,22 @@ async def put_part(
                 raise
             taken.keep()
             if not engine.backend.capabilities.exclusive_locks:
-                await _require_open(engine, bucket, key, upload_id)
-    if replaced is not None:
+                upload = await _require_open(engine, bucket, key, upload_id)
+    if replaced is not None and not upload.in_doubt:
         await discard_parts(engine, bucket, [replaced])
     return part
 
 
-async def _require_open(engine: Engine, bucket: str, key: str, upload_id: str) -> None:
+async def _require_open(engine: Engine, bucket: str, key: str, upload_id: str) -> Upload:
     """See that nobody has begun to end an upload by the time a part of it is stored.
 
     Raises Contended, UploadNotFound. Then both that part and the one it replaced must stay: either may have
     become part of the object.
     """
-    if (await find(engine, bucket, key, upload_id)).ending:
+    upload = await find(engine, bucket, key, upload_id)
+    if upload.ending:
         raise Contended(f"upload {upload_id} of {bucket}/{key} is being completed or aborted")
+    return upload
 
 
 async def _write_part(engine: Engine, bucket: str, upload: Upload, part: PartRecord) -> PartRecord | None:

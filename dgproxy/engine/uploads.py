@@ -29,6 +29,8 @@ class Upload(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     #: When a Complete or Abort claimed it, 0 while it is open, and by which claim; see `engine.ending`.
     ending: int = 0
     ending_by: str = ""
+    #: A claim was taken over: who held it may have committed the parts, or may still do so.
+    in_doubt: bool = False
 
 
 def upload_lock(upload_id: str) -> str:
@@ -68,6 +70,11 @@ async def begin(
 
 async def find(engine: Engine, bucket: str, key: str, upload_id: str) -> Upload:
     """The upload of that id for that key. Raises UploadNotFound, BucketNotFound, ObjectDamaged."""
+    return (await find_version(engine, bucket, key, upload_id))[0]
+
+
+async def find_version(engine: Engine, bucket: str, key: str, upload_id: str) -> tuple[Upload, str]:
+    """`find`, and the version of the upload's record."""
     if not is_id(upload_id):
         await engine.backend.head_bucket(bucket)
         raise UploadNotFound(f"{upload_id!r} is not an upload of {bucket}/{key}")
@@ -78,7 +85,7 @@ async def find(engine: Engine, bucket: str, key: str, upload_id: str) -> Upload:
     upload = parse_upload(stored, bucket, upload_id)
     if upload.key != key:
         raise UploadNotFound(f"upload {upload_id} is not one of {bucket}/{key}")
-    return upload
+    return upload, stored.version
 
 
 async def uploads_of(engine: Engine, bucket: str) -> list[Upload]:

@@ -20,7 +20,6 @@ from dgproxy.engine import bucket_state, buckets, deletion, keys, leases
 from dgproxy.engine.errors import (
     BucketClosing,
     Contended,
-    EngineError,
     ObjectNotFound,
     PartInvalid,
     UploadNotFound,
@@ -32,13 +31,13 @@ from dgproxy.storage.backend import (
     BucketExists,
     BucketNotEmpty,
     BucketNotFound,
-    StorageError,
     VersionConflict,
 )
 from dgproxy.storage.filesystem.locks import LockFile
 from dgproxy.storage.memory import MemoryBackend
 from dgproxy.storage.s3 import Store, opened
 from tests.backends import BUCKET
+from tests.engine.stopping import Gate, Host, either, outcome
 from tests.engine.world import Sent, World, world_over
 
 #: Seconds between a store's look into a bucket and the deletion, at most: less than `leases.GUARD`.
@@ -79,52 +78,12 @@ class Time:
         await asyncio.sleep(0)
 
 
-class Gate:
-    """Where a host stops: before its n-th call from now on, or behind it. Nowhere, unless told."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self._stop, self._late = 0, False
-        self.reached, self.go = asyncio.Event(), asyncio.Event()
-        #: Awaited before every call.
-        self.stumble: Callable[[], Awaitable[None]] | None = None
-
-    def stop_at(self, call: int, *, late: bool) -> None:
-        self.calls, self._stop, self._late = 0, call, late
-
-    async def before(self) -> int:
-        if self.stumble is not None:
-            await self.stumble()
-        self.calls += 1
-        if self.calls == self._stop and not self._late:
-            await self._wait()
-        return self.calls
-
-    async def after(self, call: int) -> None:
-        if call == self._stop and self._late:
-            await self._wait()
-
-    async def _wait(self) -> None:
-        self.reached.set()
-        await self.go.wait()
-
-
-class Host:
-    """A host's view of a store: its locks are its own, and DeleteBucket is what some stores make of it."""
+class Careless(Host):
+    """One whose DeleteBucket is what some stores make of it."""
 
     def __init__(self, shared: MemoryBackend, time: Time) -> None:
-        own = MemoryBackend()
-        self.gate = Gate()
-        self._shared = shared
+        super().__init__(shared)
         self._time = time
-        self.capabilities = replace(
-            shared.capabilities,
-            exclusive_locks=False,
-            digest_hints=False,
-            maps_blobs=False,
-            whole_buckets=False,
-        )
-        self.lock, self.try_lock = own.lock, own.try_lock
 
     async def delete_bucket(self, bucket: str) -> None:
         call = await self.gate.before()
@@ -145,46 +104,11 @@ class Host:
             self._time.move(WINDOW)
         await self.gate.after(call)
 
-    @asynccontextmanager
-    async def stage_blob(self, bucket: str, key: str) -> AsyncIterator[Any]:
-        await self.gate.after(await self.gate.before())
-        async with self._shared.stage_blob(bucket, key) as blob:
-            yield _Writer(blob, self.gate)
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._shared, name)
-        if name in ("open_blob", "map_blob"):
-            return method
-
-        async def call(*args: Any, **options: Any) -> Any:
-            number = await self.gate.before()
-            try:
-                return await method(*args, **options)
-            finally:
-                await self.gate.after(number)
-
-        return call
-
-
-class _Writer:
-    def __init__(self, blob: Any, gate: Gate) -> None:
-        self._blob, self._gate = blob, gate
-        self.append = blob.append
-
-    @property
-    def size(self) -> int:
-        return cast("int", self._blob.size)
-
-    async def publish(self) -> None:
-        number = await self._gate.before()
-        await self._blob.publish()
-        await self._gate.after(number)
-
 
 class Hosts:
     """Three of them over one store."""
 
-    def __init__(self, shared: MemoryBackend, time: Time, hosts: list[Host], worlds: list[World]) -> None:
+    def __init__(self, shared: MemoryBackend, time: Time, hosts: list[Careless], worlds: list[World]) -> None:
         self.shared = shared
         self.time = time
         self.gates = [host.gate for host in hosts]
@@ -239,7 +163,7 @@ class _Asyncio:
 @asynccontextmanager
 async def three_hosts(time: Time, *, made: bool = True) -> AsyncIterator[Hosts]:
     shared = MemoryBackend()
-    hosts = [Host(shared, time) for _ in range(3)]
+    hosts = [Careless(shared, time) for _ in range(3)]
     async with AsyncExitStack() as stack:
         worlds = [await stack.enter_async_context(world_over(cast("Backend", host))) for host in hosts]
         if made:
@@ -252,7 +176,7 @@ async def three_hosts(time: Time, *, made: bool = True) -> AsyncIterator[Hosts]:
 async def new_hosts(time: Time, some: World) -> Hosts:
     """The same in a moment, with the threads and the memory of another world: for objects without deltas."""
     shared = MemoryBackend()
-    hosts = [Host(shared, time) for _ in range(3)]
+    hosts = [Careless(shared, time) for _ in range(3)]
     engines = [
         replace(
             some.engine,
@@ -271,14 +195,6 @@ async def new_hosts(time: Time, some: World) -> Hosts:
 async def hosts(time: Time) -> AsyncIterator[Hosts]:
     async with three_hosts(time) as hosts:
         yield hosts
-
-
-async def outcome(call: Awaitable[object]) -> Exception | None:
-    try:
-        await call
-    except (EngineError, StorageError) as error:
-        return error
-    return None
 
 
 async def put(world: World) -> None:
@@ -352,14 +268,6 @@ async def interleaved(
     assert (kept is None) == (BUCKET not in hosts.shared._buckets)
     await hosts.assert_sound()
     return type(failed) if failed else None, type(kept) if kept else None
-
-
-async def either(task: asyncio.Future[Any], reached: asyncio.Event | None, turns: int = 3000) -> None:
-    """Let a task run to its end, to where it stops, or to where it waits for the other."""
-    for _ in range(turns):
-        if task.done() or (reached is not None and reached.is_set()):
-            return
-        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("seed", range(12))

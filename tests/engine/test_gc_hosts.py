@@ -146,15 +146,15 @@ async def test_an_upload_that_is_being_ended_stays(
     one, other = hosts
     monkeypatch.setattr(ending, "_PATIENCE", 0.1)
     upload = await one.begin("s/u.zip")
-    await one.part("s/u.zip", upload, 1, noise(MIN_PART))
-    assert await ending._claim(one.engine, BUCKET, upload)  # a host whose lock nobody sees
+    blob = (await one.part("s/u.zip", upload, 1, noise(MIN_PART))).extent.blob
+    await ending.Claim(one.engine, BUCKET).take("s/u.zip", upload)  # a host whose lock nobody sees
     with pytest.raises(Contended):
         await other.abort("s/u.zip", upload)
     claimed = await one.backend.read_record(BUCKET, keys.upload(upload))
     assert await gc(other, DELETE) == {f"uploads/{upload}/": "left"}
     assert await one.backend.read_record(BUCKET, keys.upload(upload)) == claimed
     monkeypatch.setattr(ending, "_LEASE", 0)
-    assert await gc(other, DELETE) == {f"uploads/{upload}/": "removed"}
+    assert await gc(other, DELETE) == {f"uploads/{upload}/": "removed", blob: "removed"}
     assert await one.stored("uploads/") == []
 
 

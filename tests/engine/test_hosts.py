@@ -143,10 +143,11 @@ async def test_who_lost_its_claim_commits_nothing(
     hosts: list[World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = await uploaded(hosts[0])
-    async with ending.ending(hosts[0].engine, BUCKET, upload) as still_ours:
-        await still_ours()
+    monkeypatch.setattr(ending, "_KEPT", 0.0)
+    async with ending.ending(hosts[0].engine, BUCKET, "a/big.bin", upload) as claim:
+        await claim.keep()
         monkeypatch.setattr(ending, "_LEASE", 0)
         await asyncio.sleep(0.01)
         await hosts[1].complete("a/big.bin", upload)
         with pytest.raises(Contended):
-            await still_ours()
+            await claim.keep()
