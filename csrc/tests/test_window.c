@@ -194,8 +194,37 @@ static void test_arguments(void) {
     CHECK(strcmp(vcd_error_name((vcd_error)999), "VCD_E_UNKNOWN") == 0);
 }
 
+/* An encoder that goes from source to source makes the windows that new ones make. */
+static void test_other_source(void) {
+    vcd_encoder *encoder = NULL;
+    CHECK(vcd_encoder_new(&encoder, NULL, 0, NULL, 0, 1, VCD_FAST) == VCD_OK);
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct pair pair = make_pair(seed, 1 << (14 - seed % 11), 4 + seed % 4);
+        struct bytes window = encode(&pair, VCD_DEFAULT, VCD_FAST);
+        const uint8_t *out = NULL;
+        size_t size = 0;
+        CHECK(vcd_encoder_source(encoder, pair.index, pair.index_size, pair.source, pair.source_size) ==
+              VCD_OK);
+        CHECK(vcd_encoder_source(encoder, pair.index, pair.index_size - 1, pair.source, pair.source_size) ==
+              VCD_E_INDEX);
+        CHECK(vcd_encode_window(encoder, VCD_DEFAULT, VCD_FAST, pair.source_size / 3, pair.target,
+                                pair.target_size, &out, &size) == VCD_OK);
+        CHECK(size == window.size && memcmp(out, window.data, size) == 0);
+        free(window.data);
+        free_pair(&pair);
+    }
+    const uint8_t *out = NULL;
+    size_t used = 0;
+    size_t size = 0;
+    CHECK(vcd_encoder_source(encoder, NULL, 0, NULL, 0) == VCD_OK);
+    CHECK(vcd_encoder_feed(encoder, (const uint8_t *)"a", 1, &used, &out, &size) == VCD_OK);
+    CHECK(vcd_encoder_source(encoder, NULL, 0, NULL, 0) == VCD_E_STATE);
+    vcd_encoder_free(encoder);
+}
+
 int main(void) {
     test_arguments();
+    test_other_source();
     test_round_trip();
     test_pieces();
     test_holes();

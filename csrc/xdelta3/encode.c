@@ -19,6 +19,7 @@ enum {
     INSTRUCTIONS_PER_MATCH = 2 * (1 + 5), /* an ADD and a COPY or RUN, each an opcode and a size */
     ADDRESS_SIZE = 5,
     WINDOW_HEADER_MAX = 1 + 5 + VARINT_MAX + 5 + 5 + 1 + 3 * 5 + 4,
+    SHORT_PIECE = 32, /* bytes of the target that are moved together, however few are wanted */
 };
 
 /* xdelta3 reads its source through 64 MiB of cache: copies within that much of each other are near. */
@@ -95,15 +96,19 @@ static struct segment segment_of(const struct match_list *matches) {
  */
 static vcd_error best_segment(const struct match_list *matches, struct segment all, uint64_t limit,
                               struct segment *best) {
-    enum { GRAINS = 4 };
-    uint64_t grain = limit / GRAINS;
-    size_t count = (size_t)(all.length / grain) + 1;
+    enum { GRAINS_MIN = 4 };
+    unsigned grain_log2 = 0; /* a power of two: there is a division for each match */
+    while (limit >> grain_log2 >= 2 * GRAINS_MIN) {
+        grain_log2++;
+    }
+    size_t grains = (size_t)(limit >> grain_log2);
+    size_t count = (size_t)(all.length >> grain_log2) + 1;
     uint64_t *copied = calloc(count, sizeof *copied);
     VCD_CHECK(copied != NULL, VCD_E_MEMORY);
     for (size_t i = 0; i < matches->count; i++) {
         const struct match *match = &matches->items[i];
         if (match->kind == MATCH_SOURCE) {
-            copied[(match->from - all.offset) / grain] += match->length;
+            copied[(match->from - all.offset) >> grain_log2] += match->length;
         }
     }
     *best = (struct segment){all.offset, limit};
@@ -111,10 +116,10 @@ static vcd_error best_segment(const struct match_list *matches, struct segment a
     uint64_t inside = 0;
     for (size_t i = 0; i < count; i++) {
         inside += copied[i];
-        inside -= i >= GRAINS ? copied[i - GRAINS] : 0;
+        inside -= i >= grains ? copied[i - grains] : 0;
         if (inside > most) {
             most = inside;
-            best->offset = all.offset + grain * (i >= GRAINS ? i - GRAINS + 1 : 0);
+            best->offset = all.offset + ((uint64_t)(i >= grains ? i - grains + 1 : 0) << grain_log2);
         }
     }
     free(copied);
@@ -326,7 +331,11 @@ static bool same_diagonal(const struct match *a, const struct match *b) {
     return a->kind == MATCH_SOURCE && b->kind == MATCH_SOURCE && a->from - a->start == b->from - b->start;
 }
 
-/* The data section: what lies between the matches, and the byte of each run. */
+/*
+ * The data section: what lies between the matches, and the byte of each run. Most of it is pieces of a few
+ * bytes: SHORT_PIECE are moved at once where as many can be read, and those too many written over by the
+ * next. `out` has room for SHORT_PIECE more than the section.
+ */
 static uint8_t *put_data(uint8_t *out, const struct vcd_encoder *encoder, vcd_form form,
                          const uint8_t *target, size_t size) {
     const struct match_list *matches = &encoder->matches;
@@ -336,6 +345,9 @@ static uint8_t *put_data(uint8_t *out, const struct vcd_encoder *encoder, vcd_fo
         size_t gap = match->start - at;
         if (form == VCD_RESIDUAL && i > 0 && same_diagonal(match - 1, match)) {
             out = put_differences(out, target + at, encoder->view.source + (match->from - gap), gap);
+        } else if (VCD_LIKELY(gap <= SHORT_PIECE && size - at >= SHORT_PIECE)) {
+            memcpy(out, target + at, SHORT_PIECE);
+            out += gap;
         } else {
             out = put_bytes(out, target + at, gap);
         }
@@ -479,7 +491,7 @@ static vcd_error make_window(struct vcd_encoder *encoder, vcd_form form, vcd_lev
     struct sections sections;
     VCD_TRY(plan_window(encoder, form, size, segment, &sections));
     size_t bound = prefix + WINDOW_HEADER_MAX + sections.data + sections.instructions + sections.addresses;
-    VCD_TRY(reserve(&encoder->out, bound));
+    VCD_TRY(reserve(&encoder->out, bound + SHORT_PIECE));
     uint8_t *out = put_bytes(encoder->out.data, vcd_file_header, prefix);
     out = put_header(out, size, segment, &sections);
     uint32_t checksum = encoder->kernels->adler32(ADLER32_NONE, target, size);
@@ -520,6 +532,15 @@ void vcd_encoder_free(vcd_encoder *encoder) {
         free(encoder->pending.data);
         free(encoder);
     }
+}
+
+vcd_error vcd_encoder_source(vcd_encoder *encoder, const void *memory, size_t size, const uint8_t *source,
+                             uint64_t source_size) {
+    VCD_CHECK(!encoder->started && !encoder->ended && encoder->pending_size == 0, VCD_E_STATE);
+    struct source_view view;
+    VCD_TRY(vcd_source_view_open(&view, memory, size, source, source_size));
+    encoder->view = view;
+    return VCD_OK;
 }
 
 vcd_error vcd_encode_window(vcd_encoder *encoder, vcd_form form, vcd_level level, uint64_t position,

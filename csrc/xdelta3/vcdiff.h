@@ -145,11 +145,18 @@ typedef struct vcd_encoder vcd_encoder;
 
 /*
  * `memory` is the index of `source`; NULL encodes without a source. All three must stay as they are until
- * vcd_encoder_free. `window_size`, 1 to VCD_WINDOW_MAX, and `level` are for streams.
+ * vcd_encoder_free, or vcd_encoder_source. `window_size`, 1 to VCD_WINDOW_MAX, and `level` are for streams.
  */
 vcd_error vcd_encoder_new(vcd_encoder **encoder, const void *memory, size_t size, const uint8_t *source,
                           uint64_t source_size, size_t window_size, vcd_level level);
 void vcd_encoder_free(vcd_encoder *encoder);
+
+/*
+ * Encode against another source from now on, in the room that was needed for the last one. VCD_E_STATE once a
+ * stream has begun. The encoder keeps its source when this fails.
+ */
+vcd_error vcd_encoder_source(vcd_encoder *encoder, const void *memory, size_t size, const uint8_t *source,
+                             uint64_t source_size);
 
 /*
  * Encode target[0, size) as one window. `*out` stays valid until the next call with this encoder. `position`

@@ -37,6 +37,8 @@ void vcd_difference(const uint8_t *one, const uint8_t *other, uint8_t *out, size
 vcd_error vcd_encoder_new(vcd_encoder **encoder, const void *memory, size_t size, const uint8_t *source,
                           uint64_t source_size, size_t window_size, vcd_level level);
 void vcd_encoder_free(vcd_encoder *encoder);
+vcd_error vcd_encoder_source(vcd_encoder *encoder, const void *memory, size_t size, const uint8_t *source,
+                             uint64_t source_size);
 vcd_error vcd_encode_window(vcd_encoder *encoder, vcd_form form, vcd_level level, uint64_t position,
                             const uint8_t *target, size_t size, const uint8_t **out, size_t *out_size);
 vcd_error vcd_encoder_feed(vcd_encoder *encoder, const uint8_t *target, size_t size, size_t *used,

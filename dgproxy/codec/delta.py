@@ -32,6 +32,7 @@ from dgproxy.codec.encoder import (
     Form,
     Level,
     encode_window,
+    window_view,
 )
 from dgproxy.codec.index import SourceIndex, difference
 
@@ -57,4 +58,5 @@ __all__ = [
     "to_plain",
     "to_residual",
     "window_room",
+    "window_view",
 ]

@@ -5,13 +5,25 @@ Windows are independent given the source, so `encode_window` may run in any orde
 an `Encoder` is one stream and one thread's at a time. How windows are stored is for `forms`.
 """
 
-from typing import Final, Literal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Literal
 
 from dgproxy.codec._vcd import ffi, lib
 from dgproxy.codec.core import Buffer, OneAtATime, borrow, check
 from dgproxy.codec.index import SourceIndex
 
-__all__ = ["FILE_HEADER", "WINDOW_MAX", "WINDOW_SIZE", "Encoder", "Form", "Level", "encode_window"]
+__all__ = [
+    "FILE_HEADER",
+    "WINDOW_MAX",
+    "WINDOW_SIZE",
+    "Encoder",
+    "Form",
+    "Level",
+    "encode_window",
+    "window_view",
+]
 
 #: "plain" is VCDIFF, small as it is; "default" is VCDIFF that is small once compressed. "residual" is for
 #: storage, to be compressed as well: what is added between two copies on one diagonal is kept as target minus
@@ -33,34 +45,70 @@ _FORMS: Final = {"plain": lib.VCD_PLAIN, "default": lib.VCD_DEFAULT, "residual":
 _LEVELS: Final = {"fast": lib.VCD_FAST, "thorough": lib.VCD_THOROUGH}
 
 
-class _EncoderHandle:
-    """A C encoder together with the buffers it points into."""
+class _Source:
+    """An index and what it is of as the core takes them, nothing for None, until `release`."""
 
-    def __init__(self, index: SourceIndex | None, window_size: int, level: Level) -> None:
-        self._memory = None if index is None else borrow(index._memory)
-        self._source = None if index is None else borrow(index._source)
-        made = ffi.new("vcd_encoder **")
-        if self._memory is None or self._source is None:
-            check(lib.vcd_encoder_new(made, ffi.NULL, 0, ffi.NULL, 0, window_size, _LEVELS[level]))
-        else:
+    def __init__(self, index: SourceIndex | None) -> None:
+        self._borrowed: tuple[Any, ...] = ()
+        self.arguments: tuple[Any, ...] = (ffi.NULL, 0, ffi.NULL, 0)
+        if index is not None:
+            memory, source = self._borrowed = (borrow(index._memory), borrow(index._source))
+            self.arguments = (memory, len(memory), source, len(source))
+
+    def release(self) -> None:
+        for borrowed in self._borrowed:
+            ffi.release(borrowed)
+
+
+def _new(source: _Source, window_size: int, level: Level) -> Any:
+    """A C encoder, which points into `source`."""
+    made = ffi.new("vcd_encoder **")
+    check(lib.vcd_encoder_new(made, *source.arguments, window_size, _LEVELS[level]))
+    return ffi.gc(made[0], lib.vcd_encoder_free)
+
+
+class _Idle(threading.local):
+    """Encoders between windows of the thread that asks.
+
+    Their room, up to three windows, is used again: to be given fresh memory takes longer than to encode a
+    window that is mostly copied.
+    """
+
+    def __init__(self) -> None:
+        self.encoders: list[Any] = []
+
+
+_idle = _Idle()
+
+
+@contextmanager
+def window_view(
+    index: SourceIndex | None,
+    target: Buffer,
+    *,
+    form: Form = "plain",
+    level: Level = "fast",
+    position: int = 0,
+) -> Iterator[memoryview]:
+    """What `encode_window` returns, where the encoder has it, which is over when the block ends."""
+    source = _Source(index)
+    try:
+        encoder = _idle.encoders.pop() if _idle.encoders else _new(source, WINDOW_MAX, level)
+        check(lib.vcd_encoder_source(encoder, *source.arguments))
+        out = ffi.new("const uint8_t **")
+        size = ffi.new("size_t *")
+        with borrow(target) as data:
             check(
-                lib.vcd_encoder_new(
-                    made,
-                    self._memory,
-                    len(self._memory),
-                    self._source,
-                    len(self._source),
-                    window_size,
-                    _LEVELS[level],
+                lib.vcd_encode_window(
+                    encoder, _FORMS[form], _LEVELS[level], position, data, len(data), out, size
                 )
             )
-        self.encoder = ffi.gc(made[0], lib.vcd_encoder_free)
-
-    def close(self) -> None:
-        ffi.release(self.encoder)
-        for borrowed in (self._memory, self._source):
-            if borrowed is not None:
-                ffi.release(borrowed)
+        with memoryview(ffi.buffer(out[0], size[0])) as view:
+            yield view
+        check(lib.vcd_encoder_source(encoder, *_Source(None).arguments))
+        _idle.encoders.append(encoder)
+    finally:
+        source.release()
 
 
 def encode_window(
@@ -77,19 +125,8 @@ def encode_window(
     window's own offset in its object. Without an index nothing is copied. ValueError when `target` is too
     long. Thread-safe.
     """
-    handle = _EncoderHandle(index, WINDOW_MAX, level)
-    out = ffi.new("const uint8_t **")
-    size = ffi.new("size_t *")
-    try:
-        with borrow(target) as data:
-            check(
-                lib.vcd_encode_window(
-                    handle.encoder, _FORMS[form], _LEVELS[level], position, data, len(data), out, size
-                )
-            )
-        return bytes(ffi.buffer(out[0], size[0]))
-    finally:
-        handle.close()
+    with window_view(index, target, form=form, level=level, position=position) as window:
+        return bytes(window)
 
 
 class Encoder:
@@ -103,7 +140,8 @@ class Encoder:
         self, index: SourceIndex | None, window_size: int = WINDOW_SIZE, *, level: Level = "fast"
     ) -> None:
         """`window_size`: target bytes per window, 1 to WINDOW_MAX, else ValueError."""
-        self._handle: _EncoderHandle | None = _EncoderHandle(index, window_size, level)
+        self._source = _Source(index)
+        self._encoder: Any = _new(self._source, window_size, level)
         self._guard = OneAtATime()
         self._out = ffi.new("const uint8_t **")
         self._size = ffi.new("size_t *")
@@ -112,15 +150,15 @@ class Encoder:
     def _taken(self) -> bytes:
         return bytes(ffi.buffer(self._out[0], self._size[0])) if self._size[0] else b""
 
-    def _open(self) -> _EncoderHandle:
-        if self._handle is None:
+    def _open(self) -> Any:
+        if self._encoder is None:
             raise RuntimeError("the encoder has finished")
-        return self._handle
+        return self._encoder
 
     def update(self, data: Buffer) -> bytes:
         """Take `data`; returns the windows it completed, b"" for none."""
         with self._guard, borrow(data) as target:
-            encoder = self._open().encoder
+            encoder = self._open()
             parts = []
             done = 0
             while done < len(target):
@@ -136,7 +174,7 @@ class Encoder:
     def finish(self) -> bytes:
         """End the target; returns the rest of the delta. Further calls are RuntimeErrors."""
         with self._guard:
-            check(lib.vcd_encoder_finish(self._open().encoder, self._out, self._size))
+            check(lib.vcd_encoder_finish(self._open(), self._out, self._size))
             rest = self._taken()
             self._close()
             return rest
@@ -147,6 +185,7 @@ class Encoder:
             self._close()
 
     def _close(self) -> None:
-        if self._handle is not None:
-            self._handle.close()
-            self._handle = None
+        if self._encoder is not None:
+            ffi.release(self._encoder)
+            self._encoder = None
+            self._source.release()

@@ -33,6 +33,7 @@ from dgproxy.codec.delta import (
     encode_window,
     to_plain,
     to_residual,
+    window_view,
 )
 from dgproxy.codec.windows import ENCODED_MAX, FileHeader, Input, Window
 
@@ -104,13 +105,13 @@ def encode(
     """
     if form is Form.PLAIN:
         return encode_window(index, target, position=position, level=level)
-    window = encode_window(index, target, form="default", position=position)
-    effort = _FAST if level == "fast" else _effort(len(window), memoryview(target).nbytes)
-    if form is Form.DEFAULT or index is None:
-        return pack(window, effort)
-    if len(window) < _TRIED:
-        return min(pack(window, effort), pack(_residual(index.source, window), effort), key=len)
-    return pack(_smaller(index.source, window), effort)
+    with window_view(index, target, form="default", position=position) as window:
+        effort = _FAST if level == "fast" else _effort(len(window), memoryview(target).nbytes)
+        if form is Form.DEFAULT or index is None:
+            return pack(window, effort)
+        if len(window) < _TRIED:
+            return min(pack(window, effort), pack(_residual(index.source, window), effort), key=len)
+        return pack(_smaller(index.source, window), effort)
 
 
 def decode(
@@ -225,20 +226,20 @@ def _effort(left: int, length: int) -> int:
     return next((level for share, level in _THOROUGH if left <= share * length), _THOROUGH[-1][1])
 
 
-def _smaller(source: Buffer, window: bytes) -> bytes | bytearray:
+def _smaller(source: Buffer, window: memoryview) -> memoryview | bytearray:
     """`window`, or its residual form where a sample of that compresses better."""
     parts = Window.read(Input([window]))
     begin, end = len(parts.head), len(parts.head) + len(parts.data)
     if end - begin < _SMALL:
         return window
     residual = _residual(source, window)
-    literals, differences = memoryview(window)[begin:end], memoryview(residual)[begin:end]
+    literals, differences = window[begin:end], memoryview(residual)[begin:end]
     if literals == differences or frames.share(differences) > _WORTH * frames.share(literals):
         return window
     return residual
 
 
-def _residual(source: Buffer, window: bytes) -> bytearray:
+def _residual(source: Buffer, window: memoryview) -> bytearray:
     """`window` with differences, and the bit that says so."""
     residual = to_residual(source, window)
     residual[0] |= _RESIDUAL

@@ -8,6 +8,7 @@ where images are kept, is not known here.
 import mmap
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Self
 
 from dgproxy.codec._vcd import ffi, lib
@@ -16,14 +17,21 @@ from dgproxy.codec.core import Buffer, borrow, check
 __all__ = ["SourceIndex", "difference"]
 
 _INDEX_STEP: Final = 1 << 20
+#: A block for every 32 bytes of the source; for every 64 of one longer than _LONG. An index that is no longer
+#: in cache is built as fast as memory answers, with twice as many blocks half as fast. They make deltas of
+#: programs .2 % smaller, one of libraries and text 5 %.
 _STRIDE_LOG2: Final = 5
+_STRIDE_LOG2_LONG: Final = 6
+_LONG: Final = 96 << 20
+#: Bytes: x86-64 and most arm64 kernels. Elsewhere the index just has pages of another size.
+_HUGE_PAGE: Final = 2 << 20
 
 
 class SourceIndex:
     """Where the blocks of one source are found; shared freely between threads.
 
     Keeps `source` exported until `close`. Building reads the source once; the index takes a quarter of the
-    source's size, never more than `max_memory`.
+    source's size, an eighth from 96 MiB on, never more than `max_memory`.
     """
 
     def __init__(self, source: memoryview, memory: memoryview, mapping: mmap.mmap | None = None) -> None:
@@ -50,16 +58,14 @@ class SourceIndex:
         is too small for a source of this size.
         """
         view = memoryview(source).cast("B").toreadonly()
-        stride = lib.vcd_index_stride(len(view), _STRIDE_LOG2, max_memory)
+        finest = _STRIDE_LOG2_LONG if len(view) > _LONG else _STRIDE_LOG2
+        stride = lib.vcd_index_stride(len(view), finest, max_memory)
         if stride == 0:
             raise ValueError(f"no index of {len(view)} bytes fits into {max_memory} bytes of memory")
         size = ffi.new("size_t *")
         check(lib.vcd_index_size(len(view), stride, size))
-        # Zero-filled, given back at once on close. Shared memory, the default, has no huge pages.
-        mapping = mmap.mmap(-1, size[0], flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            _advise_huge_pages(mapping)
-        index = cls(view, memoryview(mapping), mapping)
+        mapping = _room(size[0])
+        index = cls(view, memoryview(mapping)[: size[0]], mapping)
         try:
             index._fill(stride, int.from_bytes(os.urandom(8)) if seed is None else seed, progress)
         except BaseException:
@@ -150,9 +156,17 @@ def difference(one: Buffer, other: Buffer) -> bytearray:
     return result
 
 
-def _advise_huge_pages(memory: mmap.mmap) -> None:
-    """Fewer page-table misses for random lookups; a kernel without huge pages may refuse."""
-    try:
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    except OSError:
-        return
+def _room(size: int) -> mmap.mmap:
+    """At least `size` zero bytes, given back at once on close, in huge pages but for a short end.
+
+    Random lookups miss page tables less, and there are fewer faults.
+    """
+    # A whole number of huge pages, so that Linux lets the first one begin where the mapping does. Shared
+    # memory, the default, has none.
+    pages = -(-size // _HUGE_PAGE)
+    mapping = mmap.mmap(-1, pages * _HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    huge = (size + _HUGE_PAGE // 2) // _HUGE_PAGE * _HUGE_PAGE
+    if huge and hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # a kernel without them may refuse
+            mapping.madvise(mmap.MADV_HUGEPAGE, 0, huge)
+    return mapping

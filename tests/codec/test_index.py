@@ -3,6 +3,7 @@ import mmap
 import random
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dgproxy.codec.delta import (
+    WINDOW_MAX,
     CodecError,
     CorruptDelta,
     Decoder,
@@ -18,6 +20,7 @@ from dgproxy.codec.delta import (
     decode_window,
     difference,
     encode_window,
+    window_view,
 )
 from tests.codec.material import decode
 
@@ -107,6 +110,22 @@ def test_memory_is_bounded(source: bytes) -> None:
         SourceIndex.build(source, max_memory=10)
 
 
+def test_a_long_source_has_fewer_blocks() -> None:
+    long = mmap.mmap(-1, (96 << 20) + 1, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    target = random.Random(4).randbytes(1 << 20)
+    long[50 << 20 : 51 << 20] = target
+    with memoryview(long)[:-1] as shorter:
+        just_not = SourceIndex.build(shorter)
+        assert len(encode_window(just_not, target)) < 100
+        finer = just_not.nbytes
+        just_not.close()
+    index = SourceIndex.build(long)
+    assert len(encode_window(index, target)) < 100
+    assert index.nbytes < 0.51 * finer
+    index.close()
+    long.close()
+
+
 def test_seed_makes_deltas_reproducible(source: bytes) -> None:
     target = source[7:400_000] + b"new" + source[300_000:]
     one, two = (SourceIndex.build(source, seed=5) for _ in range(2))
@@ -134,6 +153,27 @@ def test_a_mapped_source_can_be_closed(mapped: mmap.mmap) -> None:
     with pytest.raises(ValueError, match=r"closed|released"):
         index.similarity(b"x")
     mapped.close()
+
+
+def test_nothing_is_held_between_windows(mapped: mmap.mmap) -> None:
+    index = SourceIndex.build(mapped)
+    with pytest.raises(ValueError, match="VCD_E_ARGUMENT"):
+        encode_window(index, bytes(WINDOW_MAX + 1))
+    with pytest.raises(KeyError), window_view(index, mapped[:5000]):
+        raise KeyError
+    encode_window(index, mapped[:5000])
+    index.close()
+    mapped.close()
+
+
+def test_room_is_used_again_for_other_sources(source: bytes) -> None:
+    old, new = source[:700_000], source[300_000:]
+    with ThreadPoolExecutor(1) as alone:
+        first, second = (SourceIndex.build(data, seed=3) for data in (old, new))
+        expected = [alone.submit(encode_window, index, source).result() for index in (second, first, None)]
+    assert [encode_window(index, source) for index in (second, first, None)] == expected
+    with window_view(first, source) as outer, window_view(second, source) as inner:
+        assert [inner, outer] == expected[:2]
 
 
 def test_streams_hold_their_source(mapped: mmap.mmap) -> None:
