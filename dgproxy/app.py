@@ -107,7 +107,7 @@ async def serve(
             for_origins(settings.cors_origins),
             settings.domain,
             Pace(settings.min_upload_rate),
-            server=status.Server(_facts(settings), _local(settings)),
+            server=status.Server(_facts(settings), settings.default_bucket, _local(settings)),
             audit=log,
         )
         ui = ui_application(ui_directory(), answer)

@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Buckets, as the backend has them; where it needs help to delete one, `engine.deletion` gives it."""
 
+from contextlib import suppress
 from typing import Final
 
-from dgproxy.engine import bucket_state, deletion
+from dgproxy.engine import bucket_state, deletion, keys
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import BucketClosing
-from dgproxy.storage.backend import ABSENT, Bucket, BucketExists, BucketNotFound, VersionConflict
+from dgproxy.storage.backend import (
+    ABSENT,
+    Bucket,
+    BucketExists,
+    BucketNotFound,
+    RecordNotFound,
+    VersionConflict,
+)
 
 #: How often a bucket may go, or come, while it is being made sure of.
 _TRIES: Final = 10
@@ -49,6 +57,15 @@ async def delete_bucket(engine: Engine, bucket: str) -> None:
 async def head_bucket(engine: Engine, bucket: str) -> Bucket:
     """Raises BucketNotFound and the storage layer's errors."""
     return await engine.backend.head_bucket(bucket)
+
+
+async def have_an_answer(engine: Engine, bucket: str) -> None:
+    """Have the backend answer something small that every writer to a bucket asks; which answer, is no matter.
+
+    So it takes no permission that is not needed anyway. Raises the storage layer's errors.
+    """
+    with suppress(BucketNotFound, RecordNotFound):
+        await engine.backend.read_record(bucket, keys.BUCKET)
 
 
 async def list_buckets(engine: Engine) -> list[Bucket]:

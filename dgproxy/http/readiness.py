@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from dgproxy.engine.buckets import list_buckets
+from dgproxy.engine.buckets import have_an_answer
 from dgproxy.engine.context import Engine
 from dgproxy.logs import get_logger
 from dgproxy.storage.errors import StorageError
@@ -62,19 +62,19 @@ async def space(directory: Path) -> Space:
     return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
 
 
-async def checks(engine: Engine, directory: Path | None) -> list[Check]:
-    """Carry out every check; `directory` is the one whose disk must not fill up."""
-    found = [await _backend(engine)]
+async def checks(engine: Engine, bucket: str, directory: Path | None) -> list[Check]:
+    """Carry out every check; `bucket` is where to look, the disk of `directory` must not fill up."""
+    found = [await _backend(engine, bucket)]
     if directory is not None:
         found.append(await _disk(directory))
     return found
 
 
-async def _backend(engine: Engine) -> Check:
+async def _backend(engine: Engine, bucket: str) -> Check:
     began = time.perf_counter()
     try:
         async with asyncio.timeout(_PATIENCE):
-            await list_buckets(engine)
+            await have_an_answer(engine, bucket)
     except (StorageError, TimeoutError) as error:
         _log.error("not ready: the backend can't be reached", error=str(error) or "it does not answer")
         return Check("backend", "failed", {})

@@ -44,9 +44,13 @@ PREFIX: Final = "/_/"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What is told beside the numbers: `facts` of the configuration, and whose disk must not fill up."""
+    """What is told beside the numbers: `facts` of the configuration, and whose disk must not fill up.
+
+    `bucket` is the default bucket.
+    """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
+    bucket: str = "default"
     directory: Path | None = None
     totals: savings.Totals = field(default_factory=savings.Totals)
     runs: Runs = field(default_factory=Runs)
@@ -101,9 +105,13 @@ async def _health(_question: Question) -> web.Response:
     return _json({"status": "alive", "version": __version__})
 
 
+async def _checks(question: Question) -> list[readiness.Check]:
+    return await readiness.checks(question.engine, question.server.bucket, question.server.directory)
+
+
 async def _ready(question: Question) -> web.Response:
     """503 when a check failed."""
-    found = await readiness.checks(question.engine, question.server.directory)
+    found = await _checks(question)
     ready = all(check.verdict != "failed" for check in found)
     document = {
         "ready": ready,
@@ -135,7 +143,7 @@ async def _stats(question: Question) -> web.Response:
 
     `runs` are those of gc, verify and optimize; null when the storage does not answer.
     """
-    checks = await readiness.checks(question.engine, question.server.directory)
+    checks = await _checks(question)
     now = time.time()
     document = {
         "version": __version__,

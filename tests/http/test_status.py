@@ -15,10 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dgproxy import recent
 from dgproxy.engine import runs, statistics
-from dgproxy.engine.errors import Overloaded
 from dgproxy.http import audit, readiness, status
 from dgproxy.http import runs as http_runs
-from dgproxy.storage.backend import Bucket, StorageError
+from dgproxy.storage.backend import AccessRefused, Bucket, Busy, Record, StorageError
 from dgproxy.storage.memory import MemoryBackend
 from tests.http.conftest import BUCKET, Site, eventually, site_over
 from tests.http.test_authentication import signed
@@ -94,11 +93,11 @@ async def test_ready(memory: MemoryBackend, log: object, tmp_path: Path) -> None
 async def test_not_ready_without_its_backend(
     memory: MemoryBackend, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken() -> list[Bucket]:
+    async def broken(*_: object) -> Record:
         raise StorageError("/secret/path can't be read")
 
     async with site_over(memory) as site:
-        monkeypatch.setattr(memory, "list_buckets", broken)
+        monkeypatch.setattr(memory, "read_record", broken)
         answer = await site.ask("GET /_/ready")
         assert answer.status == 503
         assert told(answer) == {"ready": False, "checks": {"backend": {"verdict": "failed"}}}
@@ -106,16 +105,29 @@ async def test_not_ready_without_its_backend(
         assert (await site.ask("GET /_/health")).status == 200, "it is alive all the same"
 
 
+async def test_ready_takes_no_permission_of_its_own(
+    memory: MemoryBackend, log: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Credentials may be for single buckets; and the default bucket may have been deleted."""
+
+    async def refused() -> list[Bucket]:
+        raise AccessRefused("ListBuckets")
+
+    async with site_over(memory, server=status.Server(bucket="deleted")) as site:
+        monkeypatch.setattr(memory, "list_buckets", refused)
+        assert (await site.ask("GET /_/ready")).status == 200
+
+
 async def test_not_ready_when_the_backend_never_answers(
     memory: MemoryBackend, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def silent() -> list[Bucket]:
+    async def silent(*_: object) -> Record:
         await asyncio.Event().wait()
         raise AssertionError
 
     monkeypatch.setattr(readiness, "_PATIENCE", 0.05)
     async with site_over(memory) as site:
-        monkeypatch.setattr(memory, "list_buckets", silent)
+        monkeypatch.setattr(memory, "read_record", silent)
         assert (await site.ask("GET /_/ready")).status == 503
 
 
@@ -306,10 +318,10 @@ async def test_stats_tell_what_metrics_count(site: Site) -> None:
 async def test_failures_are_remembered_with_their_request_id(
     site: Site, monkeypatch: pytest.MonkeyPatch, memory: MemoryBackend
 ) -> None:
-    async def overloaded(*_: object) -> None:
-        raise Overloaded("too much")
+    async def busy(*_: object) -> None:
+        raise Busy("too much")
 
-    monkeypatch.setattr(memory, "read_record", overloaded)
+    monkeypatch.setattr(memory, "read_record", busy)
     answer = await site.ask(f"GET /{BUCKET}/some%20key")
     assert answer.error() == "SlowDown"
     [newest, *_] = told(await site.ask("GET /_/stats"))["failures"]
