@@ -81,12 +81,33 @@ async def read_lately(engine: Engine, bucket: str, key: str) -> Manifest:
     return manifest
 
 
+async def look(engine: Engine, bucket: str, key: str, allow: Allow) -> Seen:
+    """The manifest that is there, and what it takes to replace it; whether to is not asked here.
+
+    A damaged one reads as None where `allow` is unconditional: then what replaces it does not depend on it.
+    Raises ObjectDamaged elsewhere, BucketNotFound and the storage layer's errors.
+    """
+    try:
+        stored = await engine.backend.read_record(bucket, keys.manifest(key))
+    except RecordNotFound:
+        return Seen(None, ABSENT)
+    try:
+        manifest = parse(stored, bucket, key)
+        return Seen(manifest, stored.version, Numbers(1, manifest.size, len(stored.data)))
+    except ObjectDamaged as error:
+        if allow is not anything:
+            raise
+        _log.error("damaged manifest replaced; its blobs stay", bucket=bucket, key=key, error=str(error))
+        engine.ledger.doubt(bucket, keys.space_of(key))
+        return Seen(None, stored.version, Numbers(1, 0, len(stored.data)))
+
+
 async def check(engine: Engine, bucket: str, key: str, allow: Allow) -> Seen:
     """Ask `allow` before a body is read; the commit asks again, and may begin with what was seen here.
 
     Raises BucketNotFound and what `allow` raises.
     """
-    seen = await _current(engine, bucket, key, allow)
+    seen = await look(engine, bucket, key, allow)
     allow(seen.manifest)
     return seen
 
@@ -205,7 +226,7 @@ async def _swap(
     place, space = keys.manifest(key), keys.space_of(key)
     await engine.ledger.open(bucket)
     for _ in range(_TRIES):
-        current = seen or await _current(engine, bucket, key, allow)
+        current = seen or await look(engine, bucket, key, allow)
         old, seen = current.manifest, None
         allow(old)
         new = successor(old)
@@ -249,7 +270,7 @@ async def remove(engine: Engine, bucket: str, key: str, allow: Allow = anything)
     place, space = keys.manifest(key), keys.space_of(key)
     await engine.ledger.open(bucket)
     for _ in range(_TRIES):
-        current, began = await _current(engine, bucket, key, allow), engine.now()
+        current, began = await look(engine, bucket, key, allow), engine.now()
         allow(current.manifest)
         if current.version == ABSENT:
             return None
@@ -323,23 +344,3 @@ async def _discard_blobs(
         freed = await deltaspace.reclaim(engine.backend, bucket, space, candidates)
         if freed:
             engine.ledger.changed(bucket, space, began, Numbers(blobs=-freed))
-
-
-async def _current(engine: Engine, bucket: str, key: str, allow: Allow) -> Seen:
-    """The manifest to be replaced.
-
-    A damaged one reads as None where `allow` is unconditional: then what replaces it does not depend on it.
-    """
-    try:
-        stored = await engine.backend.read_record(bucket, keys.manifest(key))
-    except RecordNotFound:
-        return Seen(None, ABSENT)
-    try:
-        manifest = parse(stored, bucket, key)
-        return Seen(manifest, stored.version, Numbers(1, manifest.size, len(stored.data)))
-    except ObjectDamaged as error:
-        if allow is not anything:
-            raise
-        _log.error("damaged manifest replaced; its blobs stay", bucket=bucket, key=key, error=str(error))
-        engine.ledger.doubt(bucket, keys.space_of(key))
-        return Seen(None, stored.version, Numbers(1, 0, len(stored.data)))

@@ -17,13 +17,13 @@ from typing import Literal
 import msgspec
 
 from dgproxy.engine import deltaspace, duplicates, keys
+from dgproxy.engine.ahead import Ahead
 from dgproxy.engine.body import Digests
-from dgproxy.engine.commit import Allow, anything, check, commit, in_epoch
+from dgproxy.engine.commit import Allow, Seen, anything, commit, in_epoch, look
 from dgproxy.engine.context import Engine
 from dgproxy.engine.copy import ReadingBody
 from dgproxy.engine.ending import Claim, ending, finish
 from dgproxy.engine.errors import (
-    ObjectDamaged,
     ObjectTooLarge,
     PartInvalid,
     PartTooSmall,
@@ -37,7 +37,7 @@ from dgproxy.engine.parts import PartRecord, parts_of
 from dgproxy.engine.policy import INLINE_LIMIT, MIN_PART, may_be_reference, mostly_against, storage_type
 from dgproxy.engine.put import commit_taken
 from dgproxy.engine.reading import Reading
-from dgproxy.engine.uploads import Upload, result_of
+from dgproxy.engine.uploads import Upload
 from dgproxy.storage.backend import Buffer, RecordNotFound
 
 
@@ -76,27 +76,33 @@ async def complete(
     what `commit` raises; the upload is then as it was.
     """
     async with in_epoch(engine, bucket) as epoch, ending(engine, bucket, key, upload_id) as claim:
-        done = await _result_of(engine, bucket, key, upload_id)
-        if claim.upload is None:
-            if done is None:
+        async with Ahead[Seen]() as looking:
+            looking.start(look(engine, bucket, key, allow))
+            parts = [] if claim.upload is None else await parts_of(engine, bucket, upload_id)
+            seen = await looking.result()
+        done = seen.manifest
+        if done is None or done.upload != upload_id:
+            if claim.upload is None:
                 raise UploadNotFound(f"upload {upload_id} of {bucket}/{key} does not exist (any more)")
-            return done
-        parts = await parts_of(engine, bucket, upload_id)
-        if done is None:
             chosen = _choose(parts, wanted)
             manifest = _manifest(engine, claim.upload, chosen, verify(claim.upload, chosen))
-            done = await _commit(engine, bucket, manifest, epoch, allow, claim)
-        records = [keys.part(upload_id, part.number) for part in parts]
-        await finish(engine, bucket, claim, claim.upload, parts, records, done)
+            done = await _commit(_Ending(engine, bucket, epoch, claim, seen, allow), manifest)
+        if claim.upload is not None:
+            records = [keys.part(upload_id, part.number) for part in parts]
+            await finish(engine, bucket, claim, claim.upload, parts, records, done)
     return done
 
 
-async def _result_of(engine: Engine, bucket: str, key: str, upload_id: str) -> Manifest | None:
-    """What an earlier Complete made, if that can be read: a damaged manifest is there to be replaced."""
-    try:
-        return await result_of(engine, bucket, key, upload_id)
-    except ObjectDamaged:
-        return None
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """What a commit of the upload needs besides the manifest; `seen` is what was there before."""
+
+    engine: Engine
+    bucket: str
+    epoch: str
+    claim: Claim
+    seen: Seen
+    allow: Allow
 
 
 def _choose(parts: Sequence[PartRecord], wanted: Sequence[WantedPart]) -> list[PartRecord]:
@@ -142,34 +148,33 @@ def _manifest(engine: Engine, upload: Upload, chosen: Sequence[PartRecord], chec
     )
 
 
-async def _commit(
-    engine: Engine, bucket: str, manifest: Manifest, epoch: str, allow: Allow, claim: Claim
-) -> Manifest:
+async def _commit(end: _Ending, manifest: Manifest) -> Manifest:
     """Commit the parts as they are, or their bytes taken in again."""
+    engine, bucket, claim, allow = end.engine, end.bucket, end.claim, end.allow
     if manifest.size > engine.policy.object_limit():
         raise ObjectTooLarge(f"the parts add up to {manifest.size} bytes, more than is allowed here")
-    await check(engine, bucket, manifest.key, allow)
+    allow(end.seen.manifest)
     if claim.locked or claim.in_doubt:
         await _require_blobs(engine, bucket, manifest)
     if claim.in_doubt:
-        return await _commit_again(engine, bucket, manifest, epoch, allow, claim)
+        return await _commit_again(end, manifest)
     shared = await duplicates.share(engine, bucket, manifest, allow)
     if shared is not None:
         return shared
     if manifest.size <= INLINE_LIMIT:
-        return await _commit_again(engine, bucket, manifest, epoch, allow, claim)
+        return await _commit_again(end, manifest)
     if may_be_reference(manifest.size, eligible=engine.policy.eligible(manifest.key)):
         offered = await deltaspace.offered(engine.backend, bucket, keys.space_of(manifest.key))
         founding = Founding(engine, bucket, manifest.key, list(offered))
         against = mostly_against(manifest.extents)
         if against is None and await founding.by_misfit():
             fits = False if offered else None
-            return await _commit_again(engine, bucket, manifest, epoch, allow, claim, as_reference=fits)
+            return await _commit_again(end, manifest, as_reference=fits)
         if against is not None and await founding.by_drift(against, manifest.size, manifest.stored):
-            return await _commit_again(engine, bucket, manifest, epoch, allow, claim, as_reference=True)
+            return await _commit_again(end, manifest, as_reference=True)
     await claim.keep()
     return await duplicates.store(
-        engine, bucket, manifest, lambda: commit(engine, bucket, manifest, allow, epoch=epoch), allow
+        engine, bucket, manifest, lambda: commit(engine, bucket, manifest, allow, end.seen, end.epoch), allow
     )
 
 
@@ -189,20 +194,12 @@ async def _require_blobs(engine: Engine, bucket: str, manifest: Manifest) -> Non
             ) from error
 
 
-async def _commit_again(
-    engine: Engine,
-    bucket: str,
-    manifest: Manifest,
-    epoch: str,
-    allow: Allow,
-    claim: Claim,
-    *,
-    as_reference: bool | None = None,
-) -> Manifest:
+async def _commit_again(end: _Ending, manifest: Manifest, *, as_reference: bool | None = None) -> Manifest:
     """Take the parts' bytes in as one body and commit that instead; `as_reference` as in `intake.take`."""
+    engine, bucket = end.engine, end.bucket
     async with AsyncExitStack() as stack:
         reading = await open_manifest(engine, stack, bucket, manifest, 0, manifest.size, to_store=True)
-        body, limit = _Joined(reading, claim), engine.policy.object_limit()
+        body, limit = _Joined(reading, end.claim), engine.policy.object_limit()
         taking = take(
             engine, bucket, manifest.key, body, whole_object=True, limit=limit, as_reference=as_reference
         )
@@ -216,7 +213,7 @@ async def _commit_again(
             extents=extents,
             pins=taken.pins,
         )
-        return await commit_taken(engine, bucket, whole, taken, epoch, allow)
+        return await commit_taken(engine, bucket, whole, taken, end.epoch, end.allow, end.seen)
 
 
 class _Joined(ReadingBody):

@@ -21,6 +21,7 @@ from dgproxy.engine.parts import PartRecord, put_part
 from dgproxy.engine.put import put_object
 from dgproxy.engine.reading import Reading
 from dgproxy.engine.sharing import share
+from dgproxy.engine.uploads import Upload
 from dgproxy.storage.backend import Buffer
 
 
@@ -137,8 +138,7 @@ async def copy_part(
     engine: Engine,
     source: Source,
     bucket: str,
-    key: str,
-    upload_id: str,
+    upload: Upload,
     number: int,
     body: Callable[[Reading], Body] = ReadingBody,
 ) -> PartRecord:
@@ -147,4 +147,4 @@ async def copy_part(
     Raises what `open_object` and `put_part` raise.
     """
     async with open_object(engine, source.bucket, source.key, source.plan, to_store=True) as reading:
-        return await put_part(engine, bucket, key, upload_id, number, body(reading))
+        return await put_part(engine, bucket, upload, number, body(reading))

@@ -53,14 +53,12 @@ def parse_part(stored: Record, bucket: str, place: str) -> PartRecord:
     return part
 
 
-async def put_part(
-    engine: Engine, bucket: str, key: str, upload_id: str, number: int, body: Body
-) -> PartRecord:
-    """Store a part; one of the same number is replaced.
+async def put_part(engine: Engine, bucket: str, upload: Upload, number: int, body: Body) -> PartRecord:
+    """Store a part of an upload that has just been found; one of the same number is replaced.
 
-    Raises UploadNotFound (also when the upload ended meanwhile), and what `intake.take` raises.
+    Raises UploadNotFound when it ended meanwhile, and what `intake.take` raises.
     """
-    await find(engine, bucket, key, upload_id)
+    key, upload_id = upload.key, upload.id
     limit = engine.policy.put_limit()
     async with take(engine, bucket, key, body, whole_object=False, limit=limit) as taken:
         if taken.extent is None:
@@ -103,23 +101,31 @@ async def _require_open(engine: Engine, bucket: str, key: str, upload_id: str) -
 
 
 async def _write_part(engine: Engine, bucket: str, upload: Upload, part: PartRecord) -> PartRecord | None:
-    """Publish a part's record; returns the one it replaced."""
+    """Publish a part's record; returns the one it replaced. That there is one is the exception."""
     place = keys.part(upload.id, part.number)
+    old: PartRecord | None = None
+    version = ABSENT
     for _ in range(_TRIES):
-        try:
-            stored = await engine.backend.read_record(bucket, place)
-        except RecordNotFound:
-            old, version = None, ABSENT
-        else:
-            if await result_of(engine, bucket, upload.key, upload.id) is not None:
-                raise UploadNotFound(f"upload {upload.id} of {bucket}/{upload.key} was completed")
-            old, version = _readable(stored, bucket, place), stored.version
         try:
             await engine.backend.write_record(bucket, place, record.encode(part), expect=version)
         except VersionConflict:
+            old, version = await _replaceable(engine, bucket, upload, place)
             continue
         return old
     raise Contended(f"{bucket}/{place}: other uploads of the same part kept winning; try again")
+
+
+async def _replaceable(
+    engine: Engine, bucket: str, upload: Upload, place: str
+) -> tuple[PartRecord | None, str]:
+    """The part that is there, and its version. Raises UploadNotFound when the upload was completed."""
+    try:
+        stored = await engine.backend.read_record(bucket, place)
+    except RecordNotFound:
+        return None, ABSENT
+    if await result_of(engine, bucket, upload.key, upload.id) is not None:
+        raise UploadNotFound(f"upload {upload.id} of {bucket}/{upload.key} was completed")
+    return _readable(stored, bucket, place), stored.version
 
 
 async def _may_be_stored(engine: Engine, bucket: str, upload: Upload, part: PartRecord) -> bool:

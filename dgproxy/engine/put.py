@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """PUT: one body becomes one object."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import msgspec
 
 from dgproxy import timing
 from dgproxy.engine import deltaspace, duplicates, keys
+from dgproxy.engine.ahead import Ahead
 from dgproxy.engine.body import Body
 from dgproxy.engine.commit import Allow, Seen, anything, check, commit, in_epoch, may_be_needed, swap
 from dgproxy.engine.context import Engine
@@ -36,26 +38,39 @@ async def put_object(
     layer's errors; then the old object is untouched.
     """
     limit = engine.policy.put_limit() if limit is None else limit
-    async with in_epoch(engine, bucket) as epoch:
-        seen = await check(engine, bucket, key, allow)
-        async with take(engine, bucket, key, body, whole_object=True, limit=limit) as taken:
-            extents = () if taken.extent is None else (taken.extent,)
-            manifest = Manifest(
-                format=FORMAT,
-                key=key,
-                generation=engine.new_id(),
-                size=taken.digests.size,
-                etag=taken.digests.md5.hex(),
-                created=engine.now() if created is None else created,
-                storage=storage_type(extents),
-                sha256=taken.digests.sha256.hex(),
-                checksums=taken.checksums,
-                attributes=attributes,
-                inline=taken.inline,
-                extents=extents,
-                pins=taken.pins,
-            )
-            return await commit_taken(engine, bucket, manifest, taken, epoch, allow, seen)
+    async with (
+        _writing(engine, bucket, key, allow) as (epoch, seen),
+        take(engine, bucket, key, body, whole_object=True, limit=limit) as taken,
+    ):
+        extents = () if taken.extent is None else (taken.extent,)
+        manifest = Manifest(
+            format=FORMAT,
+            key=key,
+            generation=engine.new_id(),
+            size=taken.digests.size,
+            etag=taken.digests.md5.hex(),
+            created=engine.now() if created is None else created,
+            storage=storage_type(extents),
+            sha256=taken.digests.sha256.hex(),
+            checksums=taken.checksums,
+            attributes=attributes,
+            inline=taken.inline,
+            extents=extents,
+            pins=taken.pins,
+        )
+        return await commit_taken(engine, bucket, manifest, taken, epoch, allow, seen)
+
+
+@asynccontextmanager
+async def _writing(engine: Engine, bucket: str, key: str, allow: Allow) -> AsyncIterator[tuple[str, Seen]]:
+    """`in_epoch`, and what `check` saw beside that: none of the two waits for the other.
+
+    So what was seen may be of an earlier life of the bucket; the commit notices by its version.
+    """
+    async with Ahead[Seen]() as looking:
+        looking.start(check(engine, bucket, key, allow))
+        async with in_epoch(engine, bucket) as epoch:
+            yield epoch, await looking.result()
 
 
 async def commit_taken(

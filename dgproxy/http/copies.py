@@ -45,10 +45,9 @@ async def upload_part_copy(call: Call) -> web.StreamResponse:
         return ranges.parse_copy_source_range(call.headers.get("x-amz-copy-source-range"), whole[1]) or whole
 
     origin = copy.Source(source.bucket, source.key, plan)
-    upload_id = call.s3.query["uploadId"]
-    upload = await uploads.find(call.engine, call.bucket, call.key, upload_id)
+    upload = await uploads.find(call.engine, call.bucket, call.key, call.s3.query["uploadId"])
     body = _with_checksum(call, answers.algorithm_of(upload))
-    part = await copy.copy_part(call.engine, origin, call.bucket, call.key, upload_id, number, body)
+    part = await copy.copy_part(call.engine, origin, call.bucket, upload, number, body)
     checksum = answers.stored_checksum(part.checksums)
     return answers.xml(xml.render_copy_object(part.etag, part.created, part=True, checksum=checksum))
 

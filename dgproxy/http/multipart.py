@@ -38,7 +38,7 @@ async def upload_part(call: Call) -> web.StreamResponse:
     number = part_number(call.s3.query["partNumber"])
     upload = await uploads.find(call.engine, call.bucket, call.key, _upload_id(call))
     body = call.object_body(keep=answers.algorithm_of(upload))
-    part = await put_part(call.engine, call.bucket, call.key, _upload_id(call), number, body)
+    part = await put_part(call.engine, call.bucket, upload, number, body)
     checksum = answers.stored_checksum(part.checksums)
     shown = {} if checksum is None else {checksum.algorithm.header: checksum.text}
     return web.Response(headers={"ETag": answers.quoted(part.etag), **shown})

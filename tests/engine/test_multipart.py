@@ -181,10 +181,11 @@ async def test_a_part_copied(world: World) -> None:
     await world.put("m/v0.zip", version(PART + 50_000, 0))
     await world.put("m/v1.zip", data)
     upload = await world.begin("m/c.zip")
+    found = await uploads.find(world.engine, world.bucket, "m/c.zip", upload)
     parts = []
     for number, plan in enumerate([span(0, PART), span(PART, len(data))], 1):
         source = copy.Source(world.bucket, "m/v1.zip", plan)
-        parts.append(await copy.copy_part(world.engine, source, world.bucket, "m/c.zip", upload, number))
+        parts.append(await copy.copy_part(world.engine, source, world.bucket, found, number))
     manifest = await world.complete("m/c.zip", upload, parts)
     assert manifest.etag == etag(data[:PART], data[PART:])
     await world.assert_object("m/c.zip", data)

@@ -172,7 +172,8 @@ class World:
 
     async def part(self, key: str, upload: str, number: int, data: Buffer | Sent) -> PartRecord:
         body = data if isinstance(data, Sent) else Sent(data)
-        return await put_part(self.engine, self.bucket, key, upload, number, body)
+        found = await uploads.find(self.engine, self.bucket, key, upload)
+        return await put_part(self.engine, self.bucket, found, number, body)
 
     async def complete(self, key: str, upload: str, parts: Iterable[PartRecord] | None = None) -> Manifest:
         """Complete with the given parts, or with all that are there."""

@@ -86,8 +86,8 @@ def versions(count: int) -> list[bytes]:
 
 
 async def test_small_objects(world: World) -> None:
-    # the bucket's record says "new", and is swapped for "open"
-    assert await requests_of(world.put("a/small", b"x")) == [GET, PUT, GET, PUT]
+    # the bucket's record, with the manifest that is replaced beside it, says "new", and is swapped for "open"
+    assert await requests_of(world.put("a/small", b"x")) == [GET, GET, PUT, PUT]
     assert await requests_of(world.put("a/small", b"y")) == [GET, PUT]
     assert await requests_of(world.put("a/other", b"y")) == [GET, PUT]
     assert await requests_of(cold(world).put("a/small", b"z")) == [GET, GET, PUT]
@@ -136,17 +136,27 @@ async def test_multipart(world: World) -> None:
     for reader, looks in ((world, 0), (cold(world), 1)):
         await complete_two_parts(world, reader, data, looks)
         await world.delete("large.bin")
+    upload = await world.begin("large.bin")
+    await world.part("large.bin", upload, 1, data)
+    # the upload, the claim, the list and the part, whether it was completed; its end, bytes and their record
+    sent = await requests_of(world.abort("large.bin", upload))
+    assert sent == [GET, PUT, LIST, GET, GET, DELETE, DELETE, DELETE]
 
 
 async def complete_two_parts(world: World, reader: World, data: bytes, looks: int) -> None:
     upload = await world.begin("large.bin")
     for number in (1, 2):
-        # the upload, the bytes, the upload again, what the part replaces, its record, whether it came late
+        # the upload, the bytes, the upload again, the part's record, whether it came late
         sent = await requests_of(world.part("large.bin", upload, number, data))
-        assert sent == [GET, PUT, GET, GET, PUT, GET]
+        assert sent == [GET, PUT, GET, PUT, GET]
     parts = await parts_of(world.engine, BUCKET, upload)
+    # the upload, the claim; the manifest that is replaced beside the parts: a list, and a record of each; the
+    # manifest, the end of the claim, and the parts' records
     sent = await requests_of(reader.complete("large.bin", upload, parts))
-    assert Counter(sent) == Counter({GET: 6 + looks, LIST: 1, PUT: 2, DELETE: 3})
+    assert sent[:looks] == [GET] * looks
+    assert sent[looks : looks + 2] == [GET, PUT]
+    assert Counter(sent[looks + 2 : -4]) == Counter({GET: 3, LIST: 1})
+    assert sent[-4:] == [PUT, DELETE, DELETE, DELETE]
 
 
 async def test_listings(world: World) -> None:
