@@ -26,7 +26,7 @@ struct match_list {
 };
 
 /* What fill_gaps and fill_nearby remember; see fill_impl.h and nearby_impl.h. */
-enum { FILL_NEAR_BITS = 16, FILL_FAR_BITS = 17, NEARBY_BITS = 14 };
+enum { FILL_NEAR_BITS = 16, FILL_FAR_BITS = 17, NEARBY_BITS = 13 };
 
 /* How hard fill_gaps looks. */
 struct fill_effort {
@@ -47,7 +47,7 @@ struct fill_bucket {
 struct fill_tables {
     struct fill_bucket near[1 << FILL_NEAR_BITS];
     struct fill_bucket far[1 << FILL_FAR_BITS];
-    uint16_t nearby[1 << NEARBY_BITS];
+    uint32_t nearby[1 << NEARBY_BITS];
 };
 
 #endif
