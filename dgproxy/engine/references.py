@@ -75,7 +75,7 @@ class References:
         self._idle_limit = idle_limit
         self._largest = largest
         self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
-        self._demand = Demand()
+        self._demand = Demand(cache.failed_lately)
 
     @asynccontextmanager
     async def mapped(self, bucket: str, reference: Reference) -> AsyncIterator[memoryview]:
@@ -99,10 +99,11 @@ class References:
         Raises ObjectDamaged as `mapped` does, here or when it is asked for bytes.
         """
         async with self._leased(bucket, reference) as entry, AsyncExitStack() as stack:
-            if not self.is_here(bucket, reference):
+            known = self.is_here(bucket, reference)
+            if not known:
                 await self._take_cached(entry, bucket, reference)
             if self.is_here(bucket, reference):
-                _, mapping = await self._use(stack, bucket, reference)
+                _, mapping = await self._use(stack, bucket, reference, known=known)
                 yield Source(mapping.view)
                 return
             source = await self._remote(stack, entry, bucket, reference)
@@ -218,11 +219,14 @@ class References:
             self._trim()
 
     async def _use(
-        self, stack: AsyncExitStack, bucket: str, reference: Reference
+        self, stack: AsyncExitStack, bucket: str, reference: Reference, *, known: bool = True
     ) -> tuple[_Entry, MappedBlob]:
-        """Lease an entry, and its mapping; a copy that is not whole any more is made anew."""
+        """Lease an entry, and its mapping; a copy that is not whole any more is made anew.
+
+        Not `known`: who asks has had it mapped himself.
+        """
         entry = await stack.enter_async_context(self._leased(bucket, reference))
-        mapping = await self._mapping(entry, bucket, reference)
+        mapping = await self._mapping(entry, bucket, reference, known=known)
         if not mapping.intact and await self.forget(bucket, reference, mapping.view):
             entry = await stack.enter_async_context(self._leased(bucket, reference))
             mapping = await self._mapping(entry, bucket, reference)
@@ -236,10 +240,12 @@ class References:
         bucket: str,
         reference: Reference,
         load: Callable[[], Awaitable[MappedBlob]] | None = None,
+        *,
+        known: bool = True,
     ) -> MappedBlob:
         """The entry's mapping, made by `load`, or as the reference is stored, by the first who asks."""
         async with entry.loading:
-            measures.reference_mappings.add(1, "hit" if entry.mapping is not None else "miss")
+            measures.reference_mappings.add(1, "hit" if known and entry.mapping is not None else "miss")
             if entry.mapping is None:
                 with _usable(bucket, reference):
                     entry.mapping = await (self._map(bucket, reference) if load is None else load())

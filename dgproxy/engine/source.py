@@ -47,9 +47,12 @@ class Demand:
     But who asks for 1 KiB of a 10 GiB object needs some MiB of its reference, perhaps for ever. Nobody knows
     what will be asked next: it is the question whether to rent skates or to buy them. Who fetches a reference
     once half of it was read otherwise has never transferred more than three times what would have done.
+
+    `failed_lately` says of a SHA-256 that its fetch failed a moment ago: then it is not begun again yet.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, failed_lately: Callable[[str], bool]) -> None:
+        self._failed_lately = failed_lately
         self._read: OrderedDict[str, int] = OrderedDict()
 
     def note(self, reference: Reference, size: int) -> None:
@@ -60,6 +63,8 @@ class Demand:
 
     def fetches(self, reference: Reference, size: int) -> bool:
         """Whether to fetch the reference instead of reading so many bytes by themselves."""
+        if self._failed_lately(reference.sha256):
+            return False
         return self._read.get(reference.sha256, 0) + size >= _WORTH * reference.length
 
 

@@ -10,6 +10,8 @@ Promises:
   they are `Damaged`. Who finds out later that a file's bytes are others (a disk forgets) says `forget`.
 - Bytes are asked for once, however many requests of however many processes wait for them. A request that is
   cancelled takes nothing from the others. A process that makes no progress is waited for no longer.
+- Who can do without is told when fetching failed a moment ago (`failed_lately`), so that it is not tried for
+  every request, nor given up for good.
 - Who need not wait for the end can look at what has arrived (`arriving`), whichever process fetches it. Those
   bytes are unchecked, and it is said so.
 - The directory's size stays within its limit, except for what is in use at the moment.
@@ -19,10 +21,11 @@ What the bytes are, and where they come from, is not known here.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import structlog
 
@@ -53,7 +56,21 @@ _LONGEST_PAUSE: Final = 0.05
 #: Seconds without progress after which another process counts as stopped, and its work is done here.
 _PATIENCE: Final = 10.0
 
+#: Seconds that bytes rest whose fetch failed: doubled with each failure, from the first to the second.
+_REST: Final = 5.0
+_LONGEST_REST: Final = 300.0
+
+#: Bytes of which it is remembered that their fetch failed.
+_REMEMBERED: Final = 1024
+
 _log = structlog.get_logger(__name__)
+
+
+class _Failed(NamedTuple):
+    """How often a fetch has failed since one succeeded, and when it did last (loop's clock)."""
+
+    times: int
+    at: float
 
 
 class FileCache:
@@ -64,6 +81,7 @@ class FileCache:
         self._threads = IOThreads(_THREADS, "cache")
         self._at_once = asyncio.Semaphore(_FILLS)
         self._fetches: dict[str, _Fetch] = {}
+        self._failed: OrderedDict[str, _Failed] = OrderedDict()
 
     @classmethod
     def open(cls, directory: Path, limit: int) -> Self:
@@ -130,6 +148,13 @@ class FileCache:
         """Whether this process has these bytes on their way."""
         return sha256 in self._fetches
 
+    def failed_lately(self, sha256: str) -> bool:
+        """Whether fetching these bytes failed so short a time ago that who can do without them should."""
+        failed = self._failed.get(sha256)
+        if failed is None:
+            return False
+        return asyncio.get_running_loop().time() < failed.at + _rest(failed.times)
+
     @asynccontextmanager
     async def arriving(self, name: str, length: int, sha256: str, fill: Fill) -> AsyncIterator["Arriving"]:
         """The bytes of `map` while they arrive, for a block; the first to ask begins to fetch them.
@@ -173,7 +198,15 @@ class FileCache:
     # -- within --------------------------------------------------------------------------------------------
 
     def _over(self, sha256: str) -> None:
-        self._fetches.pop(sha256).let_go()
+        fetch = self._fetches.pop(sha256)
+        if not fetch.task.cancelled():
+            before = self._failed.pop(sha256, _Failed(0, 0))
+            if fetch.task.exception():
+                now = asyncio.get_running_loop().time()
+                self._failed[sha256] = _Failed(before.times + 1, now)
+                if len(self._failed) > _REMEMBERED:
+                    self._failed.popitem(last=False)
+        fetch.let_go()
 
     async def _fetch(self, fetch: "_Fetch", name: str, length: int, sha256: str, fill: Fill) -> CachedFile:
         file = CachedFile(self._files.path(sha256))
@@ -235,6 +268,11 @@ class FileCache:
             await self._threads.call(filling.finish, file)
         finally:
             await self._threads.finish(filling.discard)
+
+
+def _rest(times: int) -> float:
+    """Seconds to let be what has failed so many times."""
+    return float(min(_REST * 2 ** min(times - 1, 30), _LONGEST_REST))
 
 
 class Arriving:

@@ -7,6 +7,7 @@ Nothing here depends on how long anything takes: fetches are held up at a gate.
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from copy import deepcopy
@@ -18,9 +19,11 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from dgproxy.engine import get, keys, record, source
+from dgproxy import metrics
+from dgproxy.engine import get, keys, measures, record, source
 from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.manifest import WINDOW, Manifest, Reference
+from dgproxy.storage import cache as storage_cache
 from dgproxy.storage.backend import Backend, BlobReader, Unavailable
 from dgproxy.storage.memory import MemoryBackend
 from tests.backends import BUCKET
@@ -246,6 +249,25 @@ async def test_a_fetch_that_fails_does_not_end_the_reading(far: Far, data: bytes
             assert await world.get("s/v1.zip") == data
 
 
+async def test_a_fetch_that_failed_is_tried_again_after_a_while(
+    far: Far, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for every reading: each would transfer it, and in vain. And not never: the store comes back."""
+    monkeypatch.setattr(storage_cache, "_REST", 600.0)
+    far.failing = 2
+    async with cold(far) as world:
+        for _ in range(3):
+            assert await world.get("s/v1.zip") == data
+        assert far.failing == 1, "it was not tried again at once"
+        monkeypatch.setattr(storage_cache, "_REST", 0.0)
+        for _ in range(2):
+            assert await world.get("s/v1.zip") == data
+        assert far.failing == 0
+        read = far.read
+        assert await world.get("s/v1.zip") == data
+        assert far.read == read, "and then it is here"
+
+
 async def test_no_way_to_the_reference(
     far: Far, codec: str, monkeypatch: pytest.MonkeyPatch, data: bytes, reference: Reference
 ) -> None:
@@ -383,12 +405,31 @@ async def test_gone_before_it_was_opened(far: Far, reference: Reference) -> None
 
 
 def test_demand_forgets_the_oldest() -> None:
-    demand = source.Demand()
+    demand = source.Demand(lambda _: False)
     for number in range(source._REMEMBERED + 1):
         demand.note(Reference("", "", 100, str(number)), 40)
     assert demand.fetches(Reference("", "", 100, "1"), 40)
     assert not demand.fetches(Reference("", "", 100, "0"), 40)
     assert len(demand._read) == source._REMEMBERED
+
+
+def mappings() -> Counter[str]:
+    """What was counted of them so far, by result."""
+    _, cells = metrics.read()
+    samples = measures.reference_mappings.samples(cells)
+    return Counter({sample.labels[0]: int(sample.value) for sample in samples})
+
+
+async def test_what_is_mapped_first_is_no_hit(
+    far: Far, data: bytes, reference: Reference, tmp_path: Path
+) -> None:
+    async with cold(far, cache=tmp_path) as world, world.engine.references.mapped(BUCKET, reference):
+        pass  # its bytes are in the cache directory
+    async with cold(far, cache=tmp_path) as world:
+        for counted in ({"miss": 1}, {"hit": 1}):
+            before = mappings()
+            assert await world.get("s/v1.zip") == data
+            assert mappings() - before == Counter(counted)
 
 
 async def test_a_file_on_this_host_is_not_remote(world: World) -> None:

@@ -155,6 +155,32 @@ async def test_a_failed_fetch_fails_all_who_wait_and_no_one_later(cache: FileCac
     assert await source.read(cache) == source.data
 
 
+async def test_a_failed_fetch_is_remembered_for_a_while(
+    cache: FileCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Source(os.urandom(3000))
+
+    async def fail(append: Append) -> None:
+        raise StorageError("the store is down")
+
+    assert not cache.failed_lately(sha(source.data))
+    monkeypatch.setattr(cache_module, "_REST", 400.0)
+    monkeypatch.setattr(cache_module, "_LONGEST_REST", 600.0)
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            await cache.map("source", 3000, sha(source.data), fail)
+        assert cache.failed_lately(sha(source.data))
+    monkeypatch.setattr(cache_module, "_LONGEST_REST", 0.0)
+    assert not cache.failed_lately(sha(source.data))
+    monkeypatch.setattr(cache_module, "_LONGEST_REST", 600.0)
+    assert await source.read(cache) == source.data
+    assert not cache.failed_lately(sha(source.data))
+
+
+def test_rests_grow() -> None:
+    assert [cache_module._rest(times) for times in (1, 2, 3, 6, 7, 1000)] == [5, 10, 20, 160, 300, 300]
+
+
 # -- while they arrive ---------------------------------------------------------------------------------------
 
 
