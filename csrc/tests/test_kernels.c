@@ -115,8 +115,11 @@ static void test_find_matches(const struct kernels *kernels) {
         struct match_list found = {NULL, 0, 0};
         const uint8_t *target = pair.target;
         size_t size = pair.target_size;
-        CHECK(portable()->find_matches(&view, target, size, seed, &expected) == VCD_OK);
-        CHECK(kernels->find_matches(&view, target, size, seed, &found) == VCD_OK);
+        uint32_t checksum = 0;
+        CHECK(portable()->find_matches(&view, target, size, seed, &expected, &checksum) == VCD_OK);
+        CHECK(checksum == plain_adler32(target, size));
+        CHECK(kernels->find_matches(&view, target, size, seed, &found, &checksum) == VCD_OK);
+        CHECK(checksum == plain_adler32(target, size));
         check_same(&expected, &found);
         struct fill_tables *tables = take(sizeof *tables);
         size_t limit = seed % 3 ? (size_t)1 << seed % 12 : SIZE_MAX;

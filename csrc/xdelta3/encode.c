@@ -450,10 +450,11 @@ static void swap_lists(struct vcd_encoder *encoder) {
     encoder->filled = swapped;
 }
 
+/* What is copied, into encoder->matches, and the checksum of the target. */
 static vcd_error find_all(struct vcd_encoder *encoder, vcd_level level, uint64_t position,
-                          const uint8_t *target, size_t size) {
+                          const uint8_t *target, size_t size, uint32_t *checksum) {
     const struct kernels *kernels = encoder->kernels;
-    VCD_TRY(kernels->find_matches(&encoder->view, target, size, position, &encoder->matches));
+    VCD_TRY(kernels->find_matches(&encoder->view, target, size, position, &encoder->matches, checksum));
     struct literals literals = count_literals(&encoder->matches, size);
     bool fast = level == VCD_FAST;
     bool few = literals.in_short > 0 && literals.in_short < size >> FEW_LITERALS_LOG2;
@@ -485,7 +486,8 @@ static vcd_error make_window(struct vcd_encoder *encoder, vcd_form form, vcd_lev
                              const uint8_t *target, size_t size, size_t prefix, size_t *out_size) {
     static const uint8_t nothing[1] = {0};
     target = size > 0 ? target : nothing; /* NULL is a fine address for no bytes, but not to count from */
-    VCD_TRY(find_all(encoder, level, position, target, size));
+    uint32_t checksum = ADLER32_NONE;
+    VCD_TRY(find_all(encoder, level, position, target, size, &checksum));
     struct segment segment;
     VCD_TRY(narrow(&encoder->matches, size, &segment));
     struct sections sections;
@@ -494,7 +496,6 @@ static vcd_error make_window(struct vcd_encoder *encoder, vcd_form form, vcd_lev
     VCD_TRY(reserve(&encoder->out, bound + SHORT_PIECE));
     uint8_t *out = put_bytes(encoder->out.data, vcd_file_header, prefix);
     out = put_header(out, size, segment, &sections);
-    uint32_t checksum = encoder->kernels->adler32(ADLER32_NONE, target, size);
     for (int shift = 24; shift >= 0; shift -= 8) {
         *out++ = (uint8_t)(checksum >> shift);
     }

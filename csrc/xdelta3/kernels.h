@@ -18,9 +18,12 @@ struct kernels {
     /* Put the blocks from `first` to before `last` into the slots, after those that are there. */
     void (*index_blocks)(const struct source_view *view, uint32_t *slots, uint64_t first, uint64_t last);
 
-    /* Replaces what is in `list`. `position`: where in the source to look first. VCD_E_MEMORY or VCD_OK. */
+    /*
+     * Replaces what is in `list`, and says the target's Adler-32. `position`: where in the source to look
+     * first. VCD_E_MEMORY or VCD_OK.
+     */
     vcd_error (*find_matches)(const struct source_view *view, const uint8_t *target, size_t size,
-                              uint64_t position, struct match_list *list);
+                              uint64_t position, struct match_list *list, uint32_t *checksum);
 
     /* Replaces what is in `out` by `list` with short copies between its matches. VCD_E_MEMORY or VCD_OK. */
     vcd_error (*fill_gaps)(const struct source_view *view, const uint8_t *target, size_t size,

@@ -21,8 +21,11 @@
  * (accept_hit), and as long as it looks right lookups wait. But tables look alike on many diagonals, so
  * after ALIKE_MAX bytes without a good match lookups go on, thinly. The first diagonal is the caller's hint.
  *
- * Included once by each kernels_*.c, after wide.h, and compiled for its instruction set. What is found is
- * the same for all of them.
+ * The window's checksum is made on the way: a stretch that has just been compared is still in cache, and
+ * reading similar data from memory is most of what encoding it costs.
+ *
+ * Included once by each kernels_*.c, after adler32_impl.h, and compiled for its instruction set. What is
+ * found is the same for all of them.
  */
 enum {
     RESUME_MIN = 8,    /* shortest copy on a known diagonal: its address takes one or two bytes */
@@ -38,6 +41,7 @@ enum {
     ALIKE_MIN = 32,    /* equal bytes of 64 on the diagonal that make lookups wait, until */
     ALIKE_MAX = 2048,  /* so many bytes had no good match */
     MARGIN = 8,        /* a short match elsewhere must be that much longer than what the diagonal has there */
+    SUM_STEP = 1 << 18, /* bytes whose checksum is made at once: the second cache has room for them */
 };
 
 struct search {
@@ -50,7 +54,17 @@ struct search {
     uint64_t diagonal; /* source offset minus target offset of the last copy, modulo 2^64 */
     bool on_diagonal;  /* there was a copy, or a hint */
     unsigned alike;    /* equal bytes among the last 64 compared along it */
+    size_t summed;     /* of what is before this */
+    uint32_t checksum; /* is the checksum */
 };
+
+/* Add what was gone through to the checksum, some of it at a time; `end` may lie before what has been. */
+VCD_INLINE void sum_until(struct search *search, size_t end) {
+    if (VCD_UNLIKELY(end >= search->summed + SUM_STEP)) {
+        search->checksum = adler32(search->checksum, search->target + search->summed, end - search->summed);
+        search->summed = end;
+    }
+}
 
 static vcd_error append(struct match_list *list, struct match match) {
     if (VCD_UNLIKELY(list->count == list->capacity)) {
@@ -72,6 +86,21 @@ static vcd_error record(struct search *search, struct match match) {
     return append(search->list, match);
 }
 
+/* How many of `max` bytes from (at, from) on are equal. */
+static size_t count_equal(struct search *search, size_t at, uint64_t from, size_t max) {
+    size_t equal = 0;
+    while (equal < max) {
+        size_t step = max - equal < SUM_STEP ? max - equal : SUM_STEP;
+        size_t found = common_prefix(search->target + at + equal, search->view->source + from + equal, step);
+        equal += found;
+        sum_until(search, at + equal);
+        if (found < step) {
+            break;
+        }
+    }
+    return equal;
+}
+
 /* Record the copy that has `known` equal bytes at (at, from), as long as it can be made both ways. */
 static vcd_error accept_copy(struct search *search, size_t at, uint64_t from, size_t known) {
     const uint8_t *target = search->target;
@@ -81,8 +110,7 @@ static vcd_error accept_copy(struct search *search, size_t at, uint64_t from, si
     size_t back = common_suffix(target + at, source + from, back_max);
     uint64_t ahead_max = search->view->source_size - from;
     ahead_max = search->size - at < ahead_max ? search->size - at : ahead_max;
-    size_t ahead =
-        known + common_prefix(target + at + known, source + from + known, (size_t)ahead_max - known);
+    size_t ahead = known + count_equal(search, at + known, from + known, (size_t)ahead_max - known);
     struct match match = {from - back, (uint32_t)(at - back), (uint32_t)(back + ahead), MATCH_SOURCE};
     search->diagonal = from - at;
     search->on_diagonal = true;
@@ -240,7 +268,7 @@ static bool trusts_diagonal(const struct search *search) {
 }
 
 static vcd_error find_matches(const struct source_view *view, const uint8_t *target, size_t size,
-                              uint64_t position, struct match_list *list) {
+                              uint64_t position, struct match_list *list, uint32_t *checksum) {
     struct search state = {
         .view = view,
         .target = target,
@@ -248,6 +276,7 @@ static vcd_error find_matches(const struct source_view *view, const uint8_t *tar
         .list = list,
         .diagonal = position,
         .on_diagonal = true,
+        .checksum = ADLER32_NONE,
     };
     struct search *search = &state;
     list->count = 0;
@@ -280,6 +309,8 @@ static vcd_error find_matches(const struct source_view *view, const uint8_t *tar
             }
         }
         at += BATCH < size - at ? BATCH : size - at;
+        sum_until(search, at);
     }
+    *checksum = adler32(search->checksum, target + search->summed, size - search->summed);
     return VCD_OK;
 }

@@ -221,6 +221,18 @@ def test_unrelated_data_passes_and_what_follows_is_still_found() -> None:
     assert len(window) < 2_000_100
 
 
+def test_a_copy_that_begins_before_what_is_summed_up() -> None:
+    """The checksum is made 256 KiB at a time; here a copy begins and ends just before the first end."""
+    source = random.Random(9).randbytes(1 << 19)
+    end = 256 << 10
+    target = bytearray(byte ^ 0xFF for byte in source[: end - 7]) + source[end - 7 :]
+    target[end - 3] ^= 0xFF
+    index = SourceIndex.build(source, seed=1)
+    window = encode_window(index, target)
+    assert decode_window(source, window, len(target)) == target
+    assert len(window) < end + 100
+
+
 def test_random_literals_are_searched_for_what_is_nearby() -> None:
     rng = random.Random(11)
     source = rng.randbytes(1 << 20)
