@@ -20,7 +20,7 @@ from urllib.parse import quote
 from lxml import etree
 
 from tests.consistency.contents import LEAST_PART, Content, Recipe, cut, made
-from tests.consistency.history import Call, History, Page, in_order
+from tests.consistency.history import Call, History, Page
 from tests.consistency.register import (
     ANYTHING,
     NOTHING,
@@ -42,7 +42,9 @@ _AVOIDED: Final = 20.0
 _DELTAS: Final = [f"a/v{number}.zip" for number in range(6)]
 _SMALL: Final = [f"b/n{number}.txt" for number in range(6)]
 _MULTIPART: Final = [f"c/m{number}.zip" for number in range(4)]
-KEYS: Final = [*_DELTAS, *_SMALL, *_MULTIPART]
+#: Common prefixes come and go with these: `d/1/` and `d/2/` with one key each, `d/3/` with two.
+_NESTED: Final = ["d/1/x.txt", "d/2/x.txt", "d/3/x.txt", "d/3/y.txt"]
+KEYS: Final = [*_DELTAS, *_SMALL, *_MULTIPART, *_NESTED]
 
 #: Creations of one key that race each other.
 _RACERS: Final = 8
@@ -179,6 +181,7 @@ class Client:
             self.delete_if_match: 3,
             self.copy: 6,
             self.list: 6,
+            self.list_groups: 4,
             self.multipart: 2,
             self.go_on: 1,
         }
@@ -299,7 +302,7 @@ class Client:
         return None
 
     def list(self) -> None:
-        prefix = self.dice.choice(["", "a/", "b/", "c/", "race/"])
+        prefix = self.dice.choice(["", "a/", "b/", "c/", "d/", "race/"])
         after = ""
         if prefix == "race/":
             after = _race_key(max(0, self._race() - 3))
@@ -308,11 +311,30 @@ class Client:
             page = self._page(prefix, after, most)
             if page is None or not page.truncated or page.prefix == "race/":
                 return
-            after = max(page.found)
+            after = page.last
 
-    def _page(self, prefix: str, after: str, most: int) -> Page | None:
-        call = self.history.begin("LIST", prefix)
-        query = f"prefix={quote(prefix)}&start-after={quote(after)}&max-keys={most}"
+    def list_groups(self) -> None:
+        """By a delimiter: keys of one group each, of several, and keys that are in none."""
+        prefix, delimiter = self.dice.choice([("", "/"), ("d/", "/"), ("d/", "/"), ("a/", "."), ("", "/n")])
+        most = self.dice.choice([2, 3, 1000])
+        after, token = "", ""
+        while True:
+            page = self._page(prefix, after, most, delimiter, token)
+            if page is None or not page.truncated:
+                return
+            after, token = page.last, page.token
+
+    def _page(self, prefix: str, after: str, most: int, delimiter: str = "", token: str = "") -> Page | None:
+        """A page, told to the history; with a delimiter it goes on by `token`, which `after` stands for."""
+        kind = "LIST groups" if delimiter else "LIST"
+        call = self.history.begin(kind, prefix)
+        query = f"prefix={quote(prefix)}&max-keys={most}"
+        if delimiter:
+            query += f"&delimiter={quote(delimiter)}"
+        if token:
+            query += f"&continuation-token={quote(token)}"
+        elif after:
+            query += f"&start-after={quote(after)}"
         try:
             answer = self.ask("GET", f"/{self.world.bucket}?list-type=2&{query}")
         except NotSent:
@@ -336,17 +358,20 @@ class Client:
             )
             for entry in root.iterfind("s3:Contents", namespaces=XML)
         ]
+        groups = [str(each.text) for each in root.iterfind("s3:CommonPrefixes/s3:Prefix", namespaces=XML)]
         truncated = root.findtext("s3:IsTruncated", namespaces=XML) == "true"
+        token = root.findtext("s3:NextContinuationToken", namespaces=XML) or ""
         keys = [key for key, _, _ in entries]
         wrong = [
             (key, tag, size)
             for key, tag, size in entries
             if tag not in self.history.contents or self.history.contents[tag].recipe.size != size
         ]
-        if wrong or not in_order(keys) or len(keys) > most or (truncated and not keys):
+        found = {key: tag for key, tag, _ in entries}
+        page = Page(prefix, after, found, truncated, delimiter, frozenset(groups), token)
+        if wrong or not page.in_form(keys, groups, most):
             self._unexpected(call, answer)
             return None
-        page = Page(prefix, after, {key: tag for key, tag, _ in entries}, truncated)
         self.history.listed(call, page)
         return page
 
@@ -570,7 +595,7 @@ class Client:
         after: str | None = ""
         while after is not None:
             page = self._page("", after, 1000)
-            after = max(page.found) if page is not None and page.truncated else None
+            after = page.last if page is not None and page.truncated else None
 
     # -- choosing ------------------------------------------------------------------------------------------
 

@@ -13,12 +13,13 @@ shows. Bytes, lengths and etags are compared at once, what `register` decides wh
 took is known only from its answer, or from those who see its object later.
 """
 
+import bisect
 import itertools
 import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -26,6 +27,7 @@ from tests.consistency.contents import Content
 from tests.consistency.register import (
     ANYTHING,
     NOTHING,
+    SOMETHING,
     Need,
     Operation,
     Value,
@@ -51,17 +53,87 @@ class Call:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a listing: what was asked, and key -> etag as answered, in that order."""
+    """A page of a listing: what was asked, and key -> etag as answered, in that order.
+
+    With a delimiter it has `groups`, common prefixes, too; then `after` is where the page before ended, which
+    may be one of them.
+    """
 
     prefix: str
     after: str
     found: Mapping[str, str]
     truncated: bool
+    delimiter: str = ""
+    groups: frozenset[str] = frozenset()
+    #: What the next page is asked with.
+    token: str = ""
+
+    def shows(self, key: str) -> str:
+        """What a listing like this shows of a key that is there: itself, or a common prefix."""
+        rest = key.removeprefix(self.prefix)
+        start, delimiter, _ = rest.partition(self.delimiter) if self.delimiter else (rest, "", "")
+        return f"{self.prefix}{start}{delimiter}" if delimiter else key
+
+    @property
+    def last(self) -> str:
+        """Where it ends."""
+        return max({*self.found, *self.groups}, default="")
 
     def covers(self, key: str) -> bool:
-        """Whether a key that was there had to be on it."""
-        last = max(self.found, default="") if self.truncated else None
-        return key.startswith(self.prefix) and self.after < key and (last is None or key <= last)
+        """Whether a key that was there had to be on it, by itself or as a common prefix."""
+        shown = self.shows(key)
+        within = not self.truncated or shown <= self.last
+        return key.startswith(self.prefix) and self.after < shown and within
+
+    def in_form(self, keys: Sequence[str], groups: Sequence[str], most: int) -> bool:
+        """Whether an answer with these keys and common prefixes is one to what was asked, at most so many."""
+        shown = {*keys, *groups}
+        return (
+            in_order(keys)
+            and in_order(groups)
+            and len(keys) + len(groups) <= most
+            and (bool(shown) or not self.truncated)
+            and all(each.startswith(self.prefix) and each > self.after for each in shown)
+            and all(self.shows(key) == key for key in keys)
+            and all(self.shows(group) == group for group in groups)
+        )
+
+    def looks(self, covered: Sequence[str]) -> Iterator[tuple[str, Need]]:
+        """What it says of single keys: of those it shows, and of those known by then that it covers."""
+        for key, etag in self.found.items():
+            yield key, an_etag(etag)
+        under = Counter(map(self.shows, covered))
+        for key in covered:
+            shown = self.shows(key)
+            if shown not in self.groups and key not in self.found:
+                yield key, NOTHING
+            elif shown in self.groups and under[shown] == 1:
+                yield key, SOMETHING
+
+
+class Presence:
+    """When a key may have had an object, by its writes and deletes alone."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        changes = [each for each in operations if each.writes]
+        writes = sorted((each.called, each.answered) for each in changes if each.value is not None)
+        deletes = sorted(
+            (each.answered, each.called) for each in changes if each.value is None and each.known
+        )
+        self._begun = [called for called, _ in writes]
+        #: Of the first write, the first two and so on: when all of them were over; so when deletes began.
+        self._over = list(itertools.accumulate((answered for _, answered in writes), max))
+        self._deleted = [answered for answered, _ in deletes]
+        self._latest = list(itertools.accumulate((called for _, called in deletes), max))
+
+    def possible(self, begin: float, end: float) -> bool:
+        """Whether at any moment between these.
+
+        Some write had begun by the end, and not all of those were over when a delete began that was over at
+        the begin.
+        """
+        writes, deletes = bisect.bisect_left(self._begun, end), bisect.bisect_left(self._deleted, begin)
+        return bool(writes) and (not deletes or self._over[writes - 1] > self._latest[deletes - 1])
 
 
 @dataclass(frozen=True)
@@ -226,21 +298,38 @@ class History:
                 found.setdefault(source, []).append(took)
         first = {key: min(each.called for each in each_key) for key, each_key in found.items()}
         for call, answered, page in self._pages:
-            for key in found.keys() | page.found.keys():
-                if key in page.found or (page.covers(key) and first[key] < answered):
-                    need = an_etag(page.found[key]) if key in page.found else NOTHING
-                    operation = Operation(call.kind, call.at, answered, need)
-                    found.setdefault(key, []).append(operation)
+            covered = [key for key, began in first.items() if began < answered and page.covers(key)]
+            for key, need in page.looks(covered):
+                found.setdefault(key, []).append(Operation(call.kind, call.at, answered, need))
         return found
 
     def violations(self) -> list[str]:
         """All that is wrong, in words."""
         found = list(self.wrong)
-        for key, operations in sorted(self.operations().items()):
+        by_key = self.operations()
+        for key, operations in sorted(by_key.items()):
             violation = check(operations)
             if violation is not None:
                 found.append(f"{key}: {violation}")
-        return found
+        return found + list(self._baseless(by_key))
+
+    def _baseless(self, by_key: Mapping[str, list[Operation]]) -> Iterator[str]:
+        """Common prefixes that were listed when nothing can have been under them.
+
+        Which of several keys made one appear nobody knows, so no register shows this: it is decided by their
+        writes and deletes alone. A group of one key is a look at that, besides.
+        """
+        presences = {key: Presence(operations) for key, operations in by_key.items()}
+        for call, answered, page in self._pages:
+            unexplained = set(page.groups)
+            for key, presence in presences.items() if unexplained else ():
+                if key.startswith(page.prefix) and presence.possible(call.at, answered):
+                    unexplained.discard(page.shows(key))
+            for group in sorted(unexplained):
+                listing = (
+                    f"{call.at:.3f}..{answered:.3f} {call.kind} of {page.prefix!r} by {page.delimiter!r}"
+                )
+                yield f"{group}: {listing} shows it; not explained by any object under it"
 
     def _end(
         self,

@@ -16,6 +16,7 @@ import hashlib
 import http.client
 import json
 import random
+import re
 import sys
 import urllib.parse
 from collections import Counter
@@ -65,6 +66,17 @@ class Message:
 
     def without(self, *names: str) -> list[tuple[str, str]]:
         return [(key, value) for key, value in self.headers if key.lower() not in names]
+
+    def unframed(self) -> bytes:
+        """The bytes of the body without the frames of chunks (RFC 9112, 7.1)."""
+        if (self.get("transfer-encoding") or "").lower() != "chunked":
+            return self.body
+        found, rest = b"", self.body
+        while rest:
+            size, _, rest = rest.partition(b"\r\n")
+            length = int(size.split(b";")[0], 16)
+            found, rest = found + rest[:length], rest[length + 2 :]
+        return found
 
     def encoded(self) -> bytes:
         lines = [self.first, *(f"{key}: {value}" for key, value in self.headers), "", ""]
@@ -271,6 +283,19 @@ async def _stale_listing(meddler: Meddler, request: Message, store: Store) -> Me
     return answer
 
 
+async def _prefix_left_out(meddler: Meddler, request: Message, store: Store) -> Message:
+    """LIST by a delimiter may not show its first common prefix."""
+    answer = await store.ask(request)
+    if request.method != "GET" or "delimiter=" not in request.path or "objects" not in request.path:
+        return answer
+    body = answer.unframed()
+    less = re.sub(rb"<CommonPrefixes>.*?</CommonPrefixes>", b"", body, count=1, flags=re.DOTALL)
+    if less == body or not meddler.strikes():
+        return answer
+    headers = answer.without("transfer-encoding", "content-length")
+    return Message(answer.first, [*headers, ("Content-Length", str(len(less)))], less)
+
+
 async def _lost_write(meddler: Meddler, request: Message, store: Store) -> Message:
     """A manifest is acknowledged and not stored."""
     if request.method == "PUT" and of_object(request) and meddler.strikes():
@@ -309,6 +334,7 @@ PLANTS: Final[dict[str, Callable[[Meddler, Message, Store], Awaitable[Message]]]
     "conditions ignored": _conditions_ignored,
     "stale read": _stale_read,
     "stale listing": _stale_listing,
+    "prefix left out": _prefix_left_out,
     "lost write": _lost_write,
     "lost delete": _lost_delete,
     "second write": _second_write,

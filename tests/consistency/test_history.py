@@ -68,6 +68,79 @@ def test_a_listing_shows_a_key_that_nobody_wrote(history: History) -> None:
     assert len(history.violations()) == 1
 
 
+def groups(history: History, shown: set[str], found: dict[str, str] | None = None, after: str = "") -> None:
+    """A page by "/" that is cut behind its last item."""
+    history.listed(history.begin("LIST", ""), Page("", after, found or {}, True, "/", frozenset(shown)))
+
+
+def test_common_prefixes(history: History) -> None:
+    put(history, "a/1", "first")
+    put(history, "a/2", "first")
+    put(history, "b/1", "first")
+    put(history, "c", "second")
+    groups(history, {"a/", "b/"}, {"c": SECOND.etag})
+    groups(history, {"a/"})
+    groups(history, {"b/"}, after="a/")
+    history.wrote(history.begin("DELETE", "a/1"), None)
+    groups(history, {"a/", "b/"})
+    history.wrote(history.begin("DELETE", "a/2"), None)
+    groups(history, {"b/"})
+    assert history.violations() == []
+
+
+@pytest.mark.parametrize("left_out", ["a/", "b/"])
+def test_a_common_prefix_that_is_left_out(history: History, left_out: str) -> None:
+    for key in ("a/1", "a/2", "b/1", "c/1"):
+        put(history, key, "first")
+    groups(history, {"a/", "b/", "c/"} - {left_out})
+    assert history.violations()[0].startswith(f"{left_out}1: ")
+
+
+@pytest.mark.parametrize("keys", [["a/1"], ["a/1", "a/2"]])
+def test_a_common_prefix_without_an_object(history: History, keys: list[str]) -> None:
+    for key in keys:
+        put(history, key, "first")
+    deleting = history.begin("DELETE", keys[-1])
+    for key in keys[:-1]:
+        history.wrote(history.begin("DELETE", key), None)
+    groups(history, {"a/"})
+    history.wrote(deleting, None)
+    assert history.violations() == [], "the last may have gone after the listing"
+    groups(history, {"a/"})
+    assert any(each.startswith("a/: ") for each in history.violations())
+
+
+def test_a_common_prefix_that_somebody_may_have_made(history: History) -> None:
+    """By a write without an answer, or by one that was under way."""
+    groups(history, {"a/"})
+    assert len(history.violations()) == 1
+    history = History()
+    history.will_write("first", FIRST.etag, FIRST)
+    put(history, "a/1", "first")
+    history.wrote(history.begin("DELETE", "a/1"), None)
+    history.wrote(history.begin("DELETE", "a/2"), None)
+    history.lost(history.begin("PUT", "a/2"), "first")
+    groups(history, {"a/"})
+    assert history.violations() == []
+
+
+def test_what_a_listing_shows_of_a_key() -> None:
+    page = Page("a/", "a/b.", {}, True, ".", frozenset({"a/d."}))
+    assert page.shows("a/b.c.d") == "a/b."
+    assert page.shows("a/b") == "a/b"
+    assert [key for key in ("a/a", "a/b.c", "a/c", "a/d.e", "a/e", "b") if page.covers(key)] == [
+        "a/c",
+        "a/d.e",
+    ]
+    assert page.in_form([], ["a/d."], 1)
+    assert not page.in_form([], ["a/d."], 0)
+    assert not page.in_form([], [], 1), "more, and none of it"
+    assert not page.in_form([], ["a/b."], 1), "once more"
+    assert not page.in_form(["a/d.e"], [], 1), "not rolled up"
+    assert not page.in_form([], ["a/d.e."], 1)
+    assert not page.in_form(["b"], [], 1)
+
+
 def test_a_copy_has_what_its_source_had(history: History) -> None:
     put(history, "source", "first")
     history.copied(history.begin("COPY", "k"), "copy", "source", FIRST.etag)

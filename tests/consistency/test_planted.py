@@ -21,7 +21,13 @@ from tests.consistency.run import Plan, loaded
 from tests.storage import stores
 
 #: How often each strikes.
-RATES = {"conditions ignored": 1.0, "stale listing": 0.5, "stale read": 0.2, "second write": 0.7}
+RATES = {
+    "conditions ignored": 1.0,
+    "stale listing": 0.5,
+    "stale read": 0.2,
+    "second write": 0.7,
+    "prefix left out": 0.2,
+}
 
 #: Seconds of load before the history is judged, and how often that may be; most are found by the first.
 ROUND, ROUNDS = 2.0, 20
