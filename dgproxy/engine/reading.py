@@ -90,6 +90,10 @@ class Reading:
             if error is not None:
                 raise error
 
+    @property
+    def _what(self) -> str:
+        return f"{self.manifest.key} (generation {self.manifest.generation})"
+
     def _start(self) -> None:
         self._stored.start(self._read(self._pieces[0]))
         self._decoded.start(self._decode(0))
@@ -112,9 +116,14 @@ class Reading:
                 data, seconds = await self._decode_afresh(stored, piece)
             if following is not None and not early:
                 self._stored.start(self._read(following))
-        except (CodecError, Damaged, RecordNotFound, _Mismatch) as error:
+        except RecordNotFound as error:
             raise ObjectDamaged(
-                f"{self.manifest.key} (generation {self.manifest.generation}): its stored bytes are damaged; "
+                f"{self._what}: stored bytes that it needs are gone; unless it was deleted or replaced while "
+                "it was read, restore the object or its reference from a backup"
+            ) from error
+        except (CodecError, Damaged, _Mismatch) as error:
+            raise ObjectDamaged(
+                f"{self._what}: its stored bytes are damaged; "
                 "restore the object or its reference from a backup"
             ) from error
         timing.spent("decode", seconds)
