@@ -15,6 +15,9 @@ from tests.system.in_store import ServerInStore
 
 _numbers = itertools.count(1)
 
+#: Tests compare what is stored before a step and after it: nothing else may change that meanwhile.
+_AS_UPLOADED = {"DELTAGLIDER_PROXY_OPTIMIZER": "false"}
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
@@ -52,11 +55,12 @@ def server(
     """A server for all tests of a module."""
     home = tmp_path_factory.mktemp("server")
     if server_kind in SETTINGS:
-        with Server(home, SETTINGS[server_kind]) as started:
+        with Server(home, {**_AS_UPLOADED, **SETTINGS[server_kind]}) as started:
             yield started
         return
     prefix = f"s{next(_numbers)}-"
-    with ServerInStore(home, request.getfixturevalue(server_kind), prefix, CREDENTIALS) as started:
+    settings = {**_AS_UPLOADED, **CREDENTIALS}
+    with ServerInStore(home, request.getfixturevalue(server_kind), prefix, settings) as started:
         yield started
         started.close()
 
