@@ -400,13 +400,15 @@ static size_t literal_before(const struct match_list *matches, size_t i, size_t 
 }
 
 static struct literals count_literals(const struct match_list *matches, size_t size) {
-    struct literals literals = {0, 0};
+    size_t all = 0;
+    size_t in_long = 0;
     size_t at = 0;
     for (size_t i = 0; i <= matches->count; i++) {
         size_t literal = literal_before(matches, i, size, &at);
-        *(literal < LONG_LITERAL ? &literals.in_short : &literals.in_long) += literal;
+        all += literal;
+        in_long += literal >= LONG_LITERAL ? literal : 0;
     }
-    return literals;
+    return (struct literals){all - in_long, in_long};
 }
 
 /* Whether two bytes of the long literals are about as seldom the same as chance has it. */

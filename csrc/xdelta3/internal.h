@@ -105,20 +105,26 @@ VCD_INLINE void address_cache_update(struct address_cache *cache, uint64_t addre
 enum { VARINT_MAX = 10 };
 
 VCD_INLINE size_t varint_size(uint64_t value) {
+#if defined(__GNUC__)
+    unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1);
+    return (bits + 6) / 7;
+#else
     size_t size = 1;
     while (value >>= 7) {
         size++;
     }
     return size;
+#endif
 }
 
 VCD_INLINE uint8_t *varint_write(uint8_t *out, uint64_t value) {
-    size_t size = varint_size(value);
-    for (size_t i = size; i-- > 0;) {
-        out[i] = (uint8_t)((value & 0x7f) | (i + 1 < size ? 0x80 : 0));
-        value >>= 7;
+    uint8_t *end = out + varint_size(value);
+    uint8_t *last = end - 1;
+    *last = (uint8_t)(value & 0x7f);
+    while (value >>= 7) {
+        *--last = (uint8_t)(0x80 | (value & 0x7f));
     }
-    return out + size;
+    return end;
 }
 
 /* A run of bytes being read. */
