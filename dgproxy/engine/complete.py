@@ -172,7 +172,7 @@ async def _commit(end: _Ending, manifest: Manifest) -> Manifest:
             return await _commit_again(end, manifest, as_reference=fits)
         if against is not None and await founding.by_drift(against, manifest.size, manifest.stored):
             return await _commit_again(end, manifest, as_reference=True)
-    await claim.keep()
+    await claim.begin_commit()
     return await duplicates.store(
         engine, bucket, manifest, lambda: commit(engine, bucket, manifest, allow, end.seen, end.epoch), allow
     )
@@ -213,6 +213,7 @@ async def _commit_again(end: _Ending, manifest: Manifest, *, as_reference: bool 
             extents=extents,
             pins=taken.pins,
         )
+        await end.claim.begin_commit()
         return await commit_taken(engine, bucket, whole, taken, end.epoch, end.allow, end.seen)
 
 

@@ -39,6 +39,9 @@ _KEPT: Final = 20.0
 _PATIENCE: Final = 20.0
 _PAUSE: Final = 0.2
 
+#: What leaves open whether a commit took place.
+_OPEN: Final = (StorageError, BucketClosing, asyncio.CancelledError)
+
 
 class Claim:
     """What `ending` gives: the upload, and the right to end it.
@@ -52,6 +55,8 @@ class Claim:
         self._version = ""
         self._since = 0.0
         self.upload: Upload | None = None
+        #: The object's manifest may be on its way.
+        self.committing = False
         #: A lock does it: the record does not tell who has tried before, and nobody can take over.
         self.locked = engine.backend.capabilities.exclusive_locks
 
@@ -93,8 +98,13 @@ class Claim:
         except VersionConflict as error:
             raise self.lost() from error
 
+    async def begin_commit(self) -> None:
+        """`keep`; from now on the upload is given back only when it is certain that nothing was committed."""
+        await self.keep()
+        self.committing = True
+
     async def release(self) -> None:
-        """Let the upload go on, unless somebody else has it by now."""
+        """Let the upload go on, unless somebody else has it by now; if that fails, the claim stands."""
         if self.locked or self.upload is None:
             return
         going_on = msgspec.structs.replace(self.upload, ending=0, ending_by="")
@@ -102,7 +112,7 @@ class Claim:
             await self._engine.backend.write_record(
                 self._bucket, keys.upload(going_on.id), record.encode(going_on), expect=self._version
             )
-        except (RecordNotFound, VersionConflict):
+        except StorageError:
             return
 
     async def end(self, upload: Upload) -> bool:
@@ -141,9 +151,9 @@ async def ending(engine: Engine, bucket: str, key: str, upload_id: str) -> Async
         await claim.take(key, upload_id)
         try:
             yield claim
-        except (StorageError, BucketClosing):
-            raise  # what became of the last write is open: the claim stands for its lease
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            if claim.committing and isinstance(error, _OPEN):
+                raise  # whether the commit took place, or will, nobody knows: the claim stands for its lease
             await claim.release()
             raise
 

@@ -14,6 +14,7 @@ import pytest
 from dgproxy.engine import buckets, ending
 from dgproxy.engine import complete as complete_module
 from dgproxy.engine.errors import Contended, EngineError, ObjectNotFound, PartInvalid, UploadNotFound
+from dgproxy.engine.parts import parts_of
 from dgproxy.storage.backend import Backend, Unavailable
 from dgproxy.storage.memory import MemoryBackend
 from tests.backends import BUCKET
@@ -127,7 +128,7 @@ async def test_a_claim_that_was_left_behind_is_taken_over(
     hosts: list[World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = await uploaded(hosts[0])
-    lost = mock.patch.object(complete_module, "_commit", side_effect=Unavailable("the store is away"))
+    lost = mock.patch.object(complete_module, "commit", side_effect=Unavailable("the store is away"))
     with lost, pytest.raises(Unavailable):
         await hosts[0].complete("a/big.bin", upload)
     monkeypatch.setattr(ending, "_PATIENCE", 0.1)
@@ -135,8 +136,25 @@ async def test_a_claim_that_was_left_behind_is_taken_over(
         await hosts[1].complete("a/big.bin", upload)
     monkeypatch.setattr(ending, "_LEASE", 0)
     await asyncio.sleep(0.01)
-    await hosts[1].complete("a/big.bin", upload)
+    parts = {part.extent.blob for part in await parts_of(hosts[1].engine, BUCKET, upload)}
+    manifest = await hosts[1].complete("a/big.bin", upload)
     assert await hosts[2].get("a/big.bin") == b"".join(PARTS)
+    assert manifest.blobs().isdisjoint(parts)
+    assert parts < set(await hosts[2].stored()), "the one who was away may still commit them"
+
+
+@pytest.mark.parametrize("fault", [Unavailable("the store is away"), asyncio.CancelledError()])
+async def test_what_fails_before_the_commit_leaves_the_upload_open(
+    hosts: list[World], fault: BaseException
+) -> None:
+    upload = await uploaded(hosts[0])
+    away = mock.patch.object(complete_module, "parts_of", side_effect=fault)
+    with away, pytest.raises(type(fault)):
+        await hosts[0].complete("a/big.bin", upload)
+    parts = await parts_of(hosts[1].engine, BUCKET, upload)
+    manifest = await hosts[1].complete("a/big.bin", upload, parts)
+    assert [extent.blob for extent in manifest.extents] == [part.extent.blob for part in parts]
+    assert await hosts[0].everything("uploads/") == []
 
 
 async def test_who_lost_its_claim_commits_nothing(
