@@ -7,8 +7,8 @@ stored bytes of each reference are held against theirs.
 
 Promises: every object that can't be read whole is named, with the file that is to blame, and no other. What
 a live server replaces or removes meanwhile is looked at again, never reported. An error from below is "could
-not find out", never damage. Nothing is changed. What there is to look at is found in
-`engine.verify_subjects`; what one object needs is `engine.verify_object`'s business.
+not find out", never damage; when the storage is away, it is over. Nothing is changed. What there is to look at
+is found in `engine.verify_subjects`; what one object needs is `engine.verify_object`'s business.
 """
 
 import asyncio
@@ -25,11 +25,20 @@ from dgproxy.engine.manifest import Manifest
 from dgproxy.engine.pace import Pace
 from dgproxy.engine.verify_object import Examiner, Fault, KnownReference
 from dgproxy.engine.verify_subjects import Subject
-from dgproxy.storage.backend import BucketNotFound, Damaged, RecordNotFound, StorageError
+from dgproxy.storage.backend import (
+    BucketNotFound,
+    Damaged,
+    RecordNotFound,
+    StorageError,
+    Unavailable,
+)
 
 #: Objects looked at at once: enough to keep the threads busy; with data each holds a few windows.
 _AT_ONCE: Final = 32
 _AT_ONCE_WITH_DATA: Final = 3
+
+#: So many subjects in a row that the storage was too unavailable for are no matter of theirs.
+_AWAY: Final = 10
 
 #: How often an object may be replaced under our eyes.
 _TRIES: Final = 20
@@ -84,7 +93,7 @@ async def verify(
     """Report all that is wrong in a bucket.
 
     `watch` is called with what was looked at since: objects, or with `data` the bytes of their blobs. Raises
-    BucketNotFound, and the storage layer's errors where a listing fails.
+    BucketNotFound, and the storage layer's errors where a listing fails or the storage is away.
     """
     examiner = Examiner(engine, bucket, pace, watch, data=options.data)
     inspector = _Inspector(engine, bucket, examiner, report, Summary())
@@ -110,16 +119,18 @@ def _about_reference(bucket: str, known: KnownReference) -> Finding:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Inspector:
     engine: Engine
     bucket: str
     examiner: Examiner
     report: Report
     summary: Summary
+    #: For how many subjects in a row the storage was unavailable.
+    away: int = 0
 
     async def each(self, found: AsyncIterator[Subject], at_once: int) -> None:
-        """Look at all, so many at once. Raises BucketNotFound."""
+        """Look at all, so many at once. Raises what `verify` does."""
         gate = asyncio.Semaphore(at_once)
         try:
             async with asyncio.TaskGroup() as group:
@@ -127,8 +138,9 @@ class _Inspector:
                     await gate.acquire()
                     looking = group.create_task(self._look(subject))
                     looking.add_done_callback(lambda _: gate.release())
-        except* BucketNotFound as errors:
-            raise errors.exceptions[0] from None
+        except* StorageError as errors:
+            first = errors.exceptions[0]
+            raise first from first.__cause__
 
     async def _look(self, subject: Subject) -> None:
         """Look until the record is the same before and after, and report what is wrong then."""
@@ -152,6 +164,7 @@ class _Inspector:
         version, manifest = None, None
         try:
             stored = await self.engine.backend.read_record(self.bucket, subject.place)
+            self.away = 0
             version = stored.version
             manifest = subject.read(stored.data)
             if manifest is None:
@@ -167,6 +180,10 @@ class _Inspector:
         except (ObjectDamaged, Damaged) as error:
             return version, manifest, self._finding(subject, str(error), blob=subject.place)
         except (StorageError, EngineError) as error:
+            if isinstance(error, Unavailable):
+                self.away += 1
+                if self.away >= _AWAY:
+                    raise
             return version, manifest, self._finding(subject, f"could not look: {error}", outcome="unknown")
         return version, manifest, None
 

@@ -8,13 +8,14 @@ import msgspec
 import pytest
 
 from dgproxy.engine import keys, record
+from dgproxy.engine import verify as engine_verify
 from dgproxy.engine.errors import EngineError
 from dgproxy.engine.manifest import Manifest
 from dgproxy.engine.pace import Pace
 from dgproxy.engine.policy import MIN_PART
 from dgproxy.engine.verify import Finding, Options, Summary, verify
 from dgproxy.engine.verify_object import inconsistency
-from dgproxy.storage.backend import StorageError
+from dgproxy.storage.backend import StorageError, Unavailable
 from tests.engine.material import noise, version
 from tests.engine.world import MIB, World, world_over
 
@@ -274,6 +275,29 @@ async def test_an_error_from_below_is_not_damage(world: World) -> None:
     found, _ = await findings(world.over(backend), DATA)  # type: ignore[arg-type]
     assert [each.outcome for each in found] == ["unknown"]
     assert "EIO" in found[0].why
+
+
+@pytest.mark.parametrize("call", ["read_record", "list_records"])
+async def test_a_storage_that_is_away_ends_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """A thousand objects would each be waited for in vain, and a thousand times the same be said."""
+    for number in range(50):
+        await world.put(f"{number}.txt", b"x")
+    found: list[Finding] = []
+    real, calls = getattr(world.backend, call), iter(range(1000))
+
+    async def sometimes(*arguments: Any, **options: Any) -> Any:
+        if next(calls) >= (20 if call == "read_record" else 0):
+            raise Unavailable("the store is away")
+        return await real(*arguments, **options)
+
+    monkeypatch.setattr(world.backend, call, sometimes)
+    monkeypatch.setattr(engine_verify, "_AT_ONCE", 3)
+    with pytest.raises(Unavailable, match="is away"):
+        await verify(world.engine, world.bucket, STRUCTURE, found.append, pace=Pace())
+    assert all(each.outcome == "unknown" for each in found)
+    assert len(found) <= engine_verify._AWAY
 
 
 # -- what a manifest says ----------------------------------------------------------------------------------
