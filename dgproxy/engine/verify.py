@@ -7,8 +7,8 @@ stored bytes of each reference are held against theirs.
 
 Promises: every object that can't be read whole is named, with the file that is to blame, and no other. What
 a live server replaces or removes meanwhile is looked at again, never reported. An error from below is "could
-not find out", never damage; when the storage is away, it is over. Nothing is changed. What there is to look at
-is found in `engine.verify_subjects`; what one object needs is `engine.verify_object`'s business.
+not find out", never damage; when the storage is away, it is over. Nothing is changed. What there is to look
+at is found in `engine.verify_subjects`; what one object needs is `engine.verify_object`'s business.
 """
 
 import asyncio
