@@ -43,10 +43,10 @@ class Coding(Protocol):
     def encode(self, window: memoryview, index: SourceIndex | None, position: int) -> Buffer:
         """A window as it is stored; for a delta `position` is the window's offset in its object."""
 
-    def segment(self, stored: bytes) -> tuple[int, int]:
+    def segment(self, stored: Buffer) -> tuple[int, int]:
         """The bytes of the reference that a stored window needs, as (begin, end). Raises CodecError."""
 
-    def decode(self, stored: bytes, length: int, source: memoryview | None, begins: int = 0) -> Buffer:
+    def decode(self, stored: Buffer, length: int, source: memoryview | None, begins: int = 0) -> Buffer:
         """The window of `length` bytes that was encoded. Raises CodecError when `stored` can't be one.
 
         `source` is the reference from its byte `begins` on, as far as the window needs it.
@@ -65,10 +65,10 @@ class _Raw:
     def encode(self, window: memoryview, index: SourceIndex | None, position: int) -> Buffer:
         return window
 
-    def segment(self, stored: bytes) -> tuple[int, int]:
+    def segment(self, stored: Buffer) -> tuple[int, int]:
         return 0, 0
 
-    def decode(self, stored: bytes, length: int, source: memoryview | None, begins: int = 0) -> Buffer:
+    def decode(self, stored: Buffer, length: int, source: memoryview | None, begins: int = 0) -> Buffer:
         return stored
 
 
@@ -84,10 +84,10 @@ class _Zstd:
     def encode(self, window: memoryview, index: SourceIndex | None, position: int) -> Buffer:
         return b"".join(frames.worthwhile(window, _LEVEL))
 
-    def segment(self, stored: bytes) -> tuple[int, int]:
+    def segment(self, stored: Buffer) -> tuple[int, int]:
         return 0, 0
 
-    def decode(self, stored: bytes, length: int, source: memoryview | None, begins: int = 0) -> Buffer:
+    def decode(self, stored: Buffer, length: int, source: memoryview | None, begins: int = 0) -> Buffer:
         return frames.content(stored, length)
 
 
@@ -107,10 +107,10 @@ class _Delta:
     def encode(self, window: memoryview, index: SourceIndex | None, position: int) -> Buffer:
         return forms.encode(index, window, self.form, position=position)
 
-    def segment(self, stored: bytes) -> tuple[int, int]:
+    def segment(self, stored: Buffer) -> tuple[int, int]:
         return forms.segment(stored, self.form)
 
-    def decode(self, stored: bytes, length: int, source: memoryview | None, begins: int = 0) -> Buffer:
+    def decode(self, stored: Buffer, length: int, source: memoryview | None, begins: int = 0) -> Buffer:
         if source is None:
             raise CorruptDelta("REFERENCE", "a delta without a reference in its manifest")
         return forms.decode(source, stored, length, self.form, begins=begins)

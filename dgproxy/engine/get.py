@@ -18,7 +18,7 @@ from dgproxy.engine.manifest import Extent, Manifest
 from dgproxy.engine.policy import memory_for, memory_to_store
 from dgproxy.engine.reading import Cut, Piece, Reading
 from dgproxy.engine.unpack import STRETCH_MEMORY
-from dgproxy.storage.backend import RecordNotFound
+from dgproxy.storage.backend import Buffer, RecordNotFound
 
 #: Looks at the manifest and says which bytes are wanted, as (start, stop); raises to refuse.
 Plan = Callable[[Manifest], tuple[int, int]]
@@ -86,7 +86,7 @@ async def open_manifest(
             for extent, cuts in wanted
             for piece in await _open_extent(engine, attempt, bucket, extent, cuts)
         ]
-        stored = await attempt.enter_async_context(Ahead[bytes]())
+        stored = await attempt.enter_async_context(Ahead[Buffer]())
         decoded = await attempt.enter_async_context(Ahead[memoryview]())
         reading = Reading(engine, bucket, manifest, start, stop, pieces, stored, decoded)
         if any(piece.source is not None and piece.source.view is None for piece in pieces):

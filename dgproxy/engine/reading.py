@@ -55,7 +55,7 @@ class Reading:
         start: int,
         stop: int,
         pieces: list[Piece],
-        stored: Ahead[bytes],
+        stored: Ahead[Buffer],
         decoded: Ahead[memoryview],
     ) -> None:
         self.manifest = manifest
@@ -98,7 +98,7 @@ class Reading:
         self._stored.start(self._read(self._pieces[0]))
         self._decoded.start(self._decode(0))
 
-    async def _read(self, piece: Piece) -> bytes:
+    async def _read(self, piece: Piece) -> Buffer:
         with timing.stage("read"):
             return await piece.blob.read(piece.cut.window.offset, piece.cut.window.stored)
 
@@ -132,7 +132,7 @@ class Reading:
         measures.decode_logical_bytes.add(len(data))
         return memoryview(data)[piece.cut.start : piece.cut.stop]
 
-    async def _rebuild(self, stored: bytes, piece: Piece) -> tuple[Buffer, float]:
+    async def _rebuild(self, stored: Buffer, piece: Piece) -> tuple[Buffer, float]:
         """A window, with as much of its reference as there must be for that."""
         workers, source = self._engine.workers, piece.source
         if source is None or source.view is not None:
@@ -148,7 +148,7 @@ class Reading:
                     raise
         return await workers.timed(_checked, stored, piece, await source.checked())
 
-    async def _decode_afresh(self, stored: bytes, piece: Piece) -> tuple[Buffer, float]:
+    async def _decode_afresh(self, stored: Buffer, piece: Piece) -> tuple[Buffer, float]:
         """Once more with the reference as it is in storage: what went bad may be a copy of it."""
         references = self._engine.references
         used = None if piece.source is None else piece.source.view
@@ -158,7 +158,7 @@ class Reading:
             return await self._engine.workers.timed(_checked, stored, piece, source)
 
 
-def _fit_together(piece: Piece, stored: bytes, following: Piece) -> bool:
+def _fit_together(piece: Piece, stored: Buffer, following: Piece) -> bool:
     """Whether there is memory to read the next window before this one is decoded.
 
     The lease (`policy.memory_for`) is of three: one that is sent, one that is decoded, and this for what they
@@ -171,7 +171,7 @@ class _Mismatch(Exception):
     """A window's bytes are not those that were stored."""
 
 
-def _checked(stored: bytes, piece: Piece, source: memoryview | None, begins: int = 0) -> Buffer:
+def _checked(stored: Buffer, piece: Piece, source: memoryview | None, begins: int = 0) -> Buffer:
     window = piece.cut.window
     data = piece.coding.decode(stored, window.length, source, begins)
     if len(data) != window.length or hashlib.sha256(data).digest() != window.sha256:

@@ -293,7 +293,7 @@ class Staging:
         await self._engine.backend.remove_blobs(self._bucket, [before])
         del self._published[before]
 
-    def _recode(self, data: bytes, window: Window, coding: Coding, index: SourceIndex | None) -> "_Encoded":
+    def _recode(self, data: Buffer, window: Window, coding: Coding, index: SourceIndex | None) -> "_Encoded":
         """One window from the codec it was stored in to the one now in force."""
         try:
             original = coding.decode(data, window.length, None if index is None else index.source)

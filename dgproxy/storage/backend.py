@@ -170,7 +170,7 @@ class BlobReader(Protocol):
     def size(self) -> int:
         """The blob's length in bytes."""
 
-    async def read(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> Buffer:
         """Exactly `length` bytes from `offset`; `Damaged` when the blob is shorter."""
 
 

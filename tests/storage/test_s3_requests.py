@@ -23,8 +23,9 @@ from dgproxy.engine.parts import parts_of
 from dgproxy.engine.remembered import Manifests
 from dgproxy.engine.summaries import Summaries
 from dgproxy.storage.filesystem.locks import LockFile
-from dgproxy.storage.s3 import Store, opened, reading
+from dgproxy.storage.s3 import Store, opened
 from dgproxy.storage.s3.client import Client
+from dgproxy.storage.s3.streaming import Stream
 from tests.backends import BUCKET
 from tests.engine.world import MIB, World, span, world_over
 from tests.storage import stores
@@ -205,15 +206,15 @@ async def test_a_host_without_the_reference(world: World) -> None:
     data[5 * MIB : 5 * MIB + 1000] = bytes(1000)
     await world.put("b/v1.zip", bytes(data))
     read = 0
-    real = reading._read
+    real = Stream.read
 
-    async def counted(body: Any, length: int) -> bytes:
+    async def counted(stream: Stream, length: int) -> bytearray:
         nonlocal read
         read += length
-        return await real(body, length)
+        return await real(stream, length)
 
     async with world_over(world.backend) as other:
-        with mock.patch.object(reading, "_read", counted):
+        with mock.patch.object(Stream, "read", counted):
             assert await requests_of(other.get("b/v1.zip", span(9 * MIB, 9 * MIB + 9))) == ["get_object"] * 3
         assert read < 5 * MIB
         assert await requests_of(other.get("b/v1.zip")) == ["get_object"] * 3

@@ -10,14 +10,15 @@ readers hold them long, so they are few: an object of many blobs has most of its
 import asyncio
 import time
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from dgproxy.storage.backend import Damaged, RecordNotFound, StorageError
+from dgproxy.storage.backend import Buffer, Damaged, RecordNotFound, StorageError
 from dgproxy.storage.s3.buckets import Buckets
 from dgproxy.storage.s3.client import CONNECTIONS, Client
 from dgproxy.storage.s3.failures import FAILURES, NotThere
 from dgproxy.storage.s3.keymap import place_of
 from dgproxy.storage.s3.silence import is_silence
+from dgproxy.storage.s3.streaming import Stream
 
 #: Half of the connections: the other half is for calls.
 _STREAMS: Final = CONNECTIONS // 2
@@ -41,7 +42,7 @@ class OpenBlob:
         self._key = key
         self._place = {"Bucket": buckets.name(bucket), "Key": place_of(key)}
         self._size = 0
-        self._stream: Any = None
+        self._stream: Stream | None = None
         self._at = self._end = 0
         self._reading = asyncio.Lock()
 
@@ -63,7 +64,7 @@ class OpenBlob:
             await self._buckets.require(self._bucket)
             raise RecordNotFound(f"no {self._key!r} in bucket {self._bucket!r}") from error
 
-    async def read(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> Buffer:
         """See the contract."""
         if offset + length > self._size:
             raise Damaged(f"{self._what} ends at {self._size}, before {offset + length}")
@@ -71,7 +72,7 @@ class OpenBlob:
             return b""
         if self._stream is not None and not self._reading.locked() and offset == self._at:
             async with self._reading:
-                data = await self._read_on(length)
+                data = await self._read_on(self._stream, length)
             if data is not None:
                 return data
         return await self._client.run(partial(self._fetch, offset, length), f"GetObject {self._what}")
@@ -98,7 +99,7 @@ class OpenBlob:
         except BaseException:
             self._streams.open -= 1
             raise
-        self._stream = answer["Body"]
+        self._stream = Stream(answer["Body"], answer["ContentLength"])
         self._at = 0 if span is None else span[0]
         self._end = self._at + answer["ContentLength"]
         # "bytes 5-9/100" (RFC 9110, 14.4); without it the answer is the whole
@@ -106,13 +107,13 @@ class OpenBlob:
         if "ContentRange" not in answer:
             self._at, self._end = 0, self._size
 
-    async def _read_on(self, length: int) -> bytes | None:
+    async def _read_on(self, stream: Stream, length: int) -> Buffer | None:
         """The next bytes of the stream; None, and no stream any more, when it does not give them."""
         if self._at + length > self._end:
             return None
         began = time.monotonic()
         try:
-            data = await _read(self._stream, length)
+            data = await stream.read(length)
         except BaseException as error:
             await self.close()
             if is_silence(error):
@@ -123,26 +124,14 @@ class OpenBlob:
         self._at += length
         return data
 
-    async def _fetch(self, offset: int, length: int, patience: float) -> bytes:
+    async def _fetch(self, offset: int, length: int, patience: float) -> Buffer:
         span = _range(offset, offset + length)
         answer = await self._client.start("get_object", patience=patience, **self._place, Range=span)
-        body = answer["Body"]
+        stream = Stream(answer["Body"], answer["ContentLength"])
         try:
-            return await _read(body, length)
+            return await stream.read(length)
         finally:
-            body.close()
-
-
-async def _read(body: Any, length: int) -> bytes:
-    """Exactly so many bytes of an answer."""
-    pieces: list[bytes] = []
-    while length:
-        piece = await body.read(length)
-        if not piece:
-            raise ConnectionError(f"the answer ended {length} bytes early")
-        pieces.append(piece)
-        length -= len(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            stream.close()
 
 
 def _range(start: int, stop: int) -> str:
