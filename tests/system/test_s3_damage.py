@@ -7,7 +7,11 @@ by wrong bytes, and never by a 404, which would say that there is no such object
 everything reads again at once. The same for a store that tells lies, with the ETags of the right bytes, and
 for the files that references are mapped from.
 
-A sample of it is in the suite; DAMAGE=1 (`make damage`) has every byte of what is small.
+A sample of it is in the suite. DAMAGE=1 (`make damage`) has all that is stored, not one of each kind: a bit
+of every byte of what has at most 4 KiB, which is all records and deltas; of the larger blobs the bytes at
+their ends and where a window or a zstd frame begins or ends, and some from everywhere; every swap of two of a
+kind; and more lies. After one damage in a hundred it asks everything, after the others a request that such
+damage has shown in, and one that it might, in turn.
 """
 
 import asyncio
@@ -25,6 +29,7 @@ from urllib.parse import quote
 
 import pytest
 
+from dgproxy.engine.manifest import WINDOW
 from tests.system.artifacts import generate, next_version
 from tests.system.asking import CUT, PART, Client, Reply, begin, put, put_parts
 from tests.system.harness import Server, eventually
@@ -33,6 +38,13 @@ from tests.system.object_store import BUCKET, ObjectStore, behind
 from tests.system.relay import Lie, Relay
 
 THOROUGH: Final = "DAMAGE" in os.environ
+
+#: RFC 8878, 3.1.1: of a frame, and the longest header with that of the first block.
+_ZSTD_MAGIC: Final = bytes.fromhex("28b52ffd")
+_ZSTD_HEADER: Final = 18 + 3
+
+#: After one damage of so many the thorough run asks everything.
+_ASK_ALL: Final = 100
 
 _WORDS = generate(61, 60_000).hex().encode()
 _NOISE = generate(62, 100_000)
@@ -82,6 +94,8 @@ KINDS: Final = {
     "setting": r"config/cors\.json!",
 }
 
+_EVERYTHING: Final = f"/{BUCKET}?list-type=2"
+
 #: What is there because this record is: without it there is nothing, and no damage to see.
 _EXISTENCE: Final = {"manifest", "inline manifest", "upload", "part", "setting"}
 
@@ -119,13 +133,16 @@ class World:
         return Reply(reply.status, {n: v for n, v in reply.headers.items() if n not in volatile}, reply.body)
 
     def about(self, place: str) -> list[Asked]:
-        """The requests whose answers may depend on what is at `place` in the store."""
+        """The requests whose answers may depend on what is at `place` in the store; of listings, one."""
         room, _, rest = place.replace(".~/", "/").removesuffix("!").partition("/")
         space = rest.rpartition("/")[0]
         if room == "objects":
-            return [each for each in self.requests if each.key in (None, rest)]
+            return [each for each in self.requests if each.key == rest or each.path == _EVERYTHING]
         if room == "deltaspaces":
-            return [each for each in self.requests if each.key and each.key.rpartition("/")[0] == space]
+            near = [each for each in self.requests if each.key and each.key.rpartition("/")[0] == space]
+            return [each for each in near if each.method == "GET"]
+        if room == "uploads":
+            return [each for each in self.requests if "upload" in each.path.partition("?")[2]]
         return [each for each in self.requests if each.key is None]
 
     def check(self, where: str, requests: Sequence[Asked]) -> list[Asked]:
@@ -167,7 +184,7 @@ class World:
 
 def _requests(uploads: Sequence[str]) -> list[Asked]:
     requests = [
-        Asked("GET", f"/{BUCKET}?list-type=2"),
+        Asked("GET", _EVERYTHING),
         Asked("GET", f"/{BUCKET}?list-type=2&prefix=r/&max-keys=2"),
         Asked("GET", f"/{BUCKET}?list-type=2&delimiter=/"),
         Asked("GET", f"/{BUCKET}?uploads"),
@@ -259,7 +276,21 @@ def _offsets(data: bytes, dice: random.Random) -> Sequence[int]:
     """Bytes to flip a bit of."""
     if THOROUGH and len(data) <= 4096:
         return range(len(data))
-    return sorted(dice.sample(range(len(data)), min(len(data), 60 if THOROUGH else 3)))
+    some = dice.sample(range(len(data)), min(len(data), 60 if THOROUGH else 3))
+    return sorted({*some, *(_seams(data) if THOROUGH else ())})
+
+
+def _seams(data: bytes) -> Iterator[int]:
+    """The bytes of a blob around its ends, and where a window or a zstd frame begins or ends."""
+    frames = [each.start() for each in re.finditer(re.escape(_ZSTD_MAGIC), data)]
+    for seam in {0, *range(0, len(data), WINDOW), *frames, len(data)}:
+        yield from range(max(seam - 6, 0), min(seam + _ZSTD_HEADER, len(data)))
+
+
+def _in_turn(requests: list[Asked], concerned: list[Asked], turn: int) -> list[Asked]:
+    """One of the requests that showed damage of a thing before, and one of the others; in the suite, all."""
+    others = [each for each in requests if each not in concerned]
+    return [each[turn % len(each)] for each in (concerned, others) if each] if THOROUGH else requests
 
 
 def _swaps(world: World, found: dict[str, list[str]], kind: str, place: str) -> Iterator[tuple[str, bytes]]:
@@ -281,10 +312,13 @@ def test_damage_in_the_store(world: World, kind: str) -> None:
     for place in chosen:
         data, requests = world.store.read(place), world.about(place)
         damages = [*_damages(kind, data, dice), *_swaps(world, found, kind, place)]
-        for name, damaged in damages:
+        concerned: list[Asked] = []
+        for turn, (name, damaged) in enumerate(damages):
             if damaged == data:
                 continue
             where = f"{place}: {name}"
+            every = turn % _ASK_ALL == 0 or not THOROUGH
+            asked = world.requests if every and THOROUGH else _in_turn(requests, concerned, turn)
             if kind.startswith("reference, "):
                 world.forget_references()
             if damaged is None:
@@ -292,12 +326,14 @@ def test_damage_in_the_store(world: World, kind: str) -> None:
             else:
                 world.store.write(place, damaged)
             try:
-                errors = world.check(where, requests)
+                errors = world.check(where, asked)
             finally:
                 world.store.write(place, data)
-            world.whole_again(where, errors)
+            world.whole_again(where, errors if every else errors[:1])
+            concerned += [each for each in errors if each not in concerned]
             noticed += bool(errors)
             done += 1
+        world.whole_again(place, requests)
     print(f"{kind}: {done} damages to {len(chosen)} of {len(found[kind])}; errors answered to {noticed}")
     unneeded = {"pin", "references.json", "statistics"}
     assert noticed == 0 if kind in unneeded else noticed > done // 3
