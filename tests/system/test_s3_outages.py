@@ -271,8 +271,11 @@ def test_a_command_is_cut(world: World, command: tuple[str, ...]) -> None:
         hits, world.relay.strike = world.relay.strike.hits, None
         if not hits:
             break
-        assert done.returncode == 2, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
+        if done.returncode == 0:  # it was through, and could not take down the note that it runs
+            assert "looks as if its process died" in done.stderr, done.stdout + done.stderr
+            continue
+        assert done.returncode == 2, done.stdout + done.stderr
         assert "the store can't be reached" in done.stderr
         world.look()
     done = maintenance.run(world.server, *command)
@@ -338,7 +341,7 @@ def test_the_store_goes_under_load(world: World, how: str) -> None:
             else:
                 world.store.freeze()
                 if THOROUGH:  # for longer than anybody is made to wait
-                    _more(lambda: len(refusals), "requests are put off", 3)
+                    _more(lambda: refusals.count("503"), "clients are told to come later", 3)
                 else:
                     stop.wait(1)
                 world.store.thaw()
