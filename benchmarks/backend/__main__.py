@@ -18,7 +18,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -72,9 +72,13 @@ class Way:
     def compare(self, body: Body, expected: bytes) -> None:
         """Store, read, compare, delete. RuntimeError on any difference."""
         self.ask("PUT", "compare.tar", body)
-        if self.ask("GET", "compare.tar", keep=True) != expected:
-            raise RuntimeError(f"{self.name} gave other bytes back than it was given")
+        self.check("compare.tar", expected)
         self.ask("DELETE", "compare.tar")
+
+    def check(self, key: str, expected: bytes) -> None:
+        """Read and compare. RuntimeError on any difference."""
+        if self.ask("GET", key, keep=True) != expected:
+            raise RuntimeError(f"{self.name} gave other bytes back than it was given")
 
 
 @dataclass(frozen=True)
@@ -111,13 +115,44 @@ def measure(cases: list[Case], load: Mapping[str, Any]) -> dict[str, Any]:
                 for verb in ("PUT", "GET", "DELETE"):
                     speeds = {way.name: way.run(verb, concurrency, case.body) for way in ways}
                     if verb in case.figures:
-                        rounds = found.setdefault(f"{case.figures[verb]} {concurrency}", {})
-                        for name, speed in speeds.items():
-                            rounds.setdefault(name, []).append(round(speed, 1))
+                        note(found, f"{case.figures[verb]} {concurrency}", speeds)
         print(f"round {number + 1} of {load['rounds']} done", file=sys.stderr)
     for case in cases:
         case.proxy.compare(case.body, case.expected)
     return {name: summary(rounds) for name, rounds in found.items()}
+
+
+def measure_cold(
+    writer: Way, reader: Way, store: Way, first: bytes, second: bytes, load: Mapping[str, Any]
+) -> dict[str, Any]:
+    """GET of deltas by a proxy that has not seen their deltaspace, which `writer` has just filled."""
+    found: dict[str, Any] = {}
+    body = Body(second)
+    for number in range(load["rounds"]):
+        for concurrency in load["concurrency"]:
+            place = f"cold-{number}-{concurrency}"
+            filled, cold, plain = (replace(way, prefix=place) for way in (writer, reader, store))
+            # a reference of these bytes may be in the reader's cache
+            unseen = Body(place.encode() + first[len(place) :])
+            filled.ask("PUT", "first.tar", unseen)
+            for way in (filled, plain):
+                way.run("PUT", concurrency, body)
+            ways = (cold, plain) if number % 2 else (plain, cold)
+            speeds = {way.name: way.run("GET", concurrency, body) for way in ways}
+            note(found, f"cold_get {concurrency}", speeds)
+            cold.check("v0.tar", second)
+            for way in (filled, plain):
+                way.run("DELETE", concurrency, body)
+            filled.ask("DELETE", "first.tar")
+            unseen.close()
+    body.close()
+    return {name: summary(rounds) for name, rounds in found.items()}
+
+
+def note(found: dict[str, Any], figure: str, speeds: Mapping[str, float]) -> None:
+    """Add a round to a figure."""
+    for name, speed in speeds.items():
+        found.setdefault(figure, {}).setdefault(name, []).append(round(speed, 1))
 
 
 def summary(rounds: Mapping[str, list[float]]) -> dict[str, Any]:
@@ -143,14 +178,14 @@ def judge(found: Mapping[str, Any], targets: Mapping[str, float]) -> dict[str, A
 
 @contextlib.contextmanager
 def ways(definitions: Mapping[str, Any], home: Path, workers: int) -> Iterator[dict[str, int]]:
-    """The store, the limited line to it, and a proxy before each: their ports."""
+    """The store, the limited line to it, a proxy before each, and another before the store: their ports."""
     store, line = definitions["store"], free_ports()
     with contextlib.ExitStack() as stack:
         weed = peer.Seaweed(peer.install(store["package"]), home / "store", *store["options"])
         stack.enter_context(weed)
         stack.enter_context(relay.running(line, weed.port, definitions["limit"]["bytes_per_s"]))
         found = {"store": weed.port, "line": line}
-        for name, port in (("proxy", weed.port), ("proxy on the line", line)):
+        for name, port in (("proxy", weed.port), ("another proxy", weed.port), ("proxy on the line", line)):
             settings = {
                 "DELTAGLIDER_PROXY_WORKERS": str(workers),
                 "DELTAGLIDER_PROXY_S3_ENDPOINT": f"http://127.0.0.1:{port}",
@@ -161,7 +196,7 @@ def ways(definitions: Mapping[str, Any], home: Path, workers: int) -> Iterator[d
             }
             found[name] = stack.enter_context(Server(home / name.replace(" ", "-"), settings)).port
         for port in found.values():
-            with contextlib.suppress(RuntimeError):  # the store and the line are one
+            with contextlib.suppress(RuntimeError):  # some are ways to the same bucket
                 connection = Connection(port)
                 connection.request("PUT", f"/{BUCKET}")
                 connection.close()
@@ -204,6 +239,8 @@ def record(definitions: dict[str, Any], home: Path) -> dict[str, Any]:
             Case(*limited, bodies[2], second, {"PUT": "delta_put_limited", "GET": "warm_get_limited"}),
         ]
         found["figures"] = measure(cases, definitions["load"])
+        another = Way("proxy", ports["another proxy"], "")
+        found["figures"] |= measure_cold(near[0], another, near[1], first, second, definitions["load"])
     found["machine"]["load_after"] = os.getloadavg()[0]
     found["targets"] = judge(found["figures"], definitions["targets"])
     return found
