@@ -337,8 +337,12 @@ async def _discard_blobs(
     if unused:
         began = engine.now()
         await engine.backend.remove_blobs(bucket, unused)
-        for blob, size in counted.items():
-            engine.ledger.changed(bucket, names.space_of_blob(blob), began, Numbers(blobs=-size))
+        for blob in unused:
+            if blob in counted:
+                change = Numbers(blobs=-counted[blob])
+                engine.ledger.changed(bucket, names.space_of_blob(blob), began, change)
+            elif not blob.endswith((".pin", ".json")):
+                engine.ledger.withdrawn(bucket, blob)
     for space, candidates in shared.items():
         began = engine.now()
         freed = await deltaspace.reclaim(engine.backend, bucket, space, candidates)

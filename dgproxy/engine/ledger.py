@@ -132,6 +132,10 @@ class Ledger:
         began = ids.created(names.blob_id(blob))
         self.changed(bucket, names.space_of_blob(blob), began, Numbers(blobs=size))
 
+    def withdrawn(self, bucket: str, blob: str) -> None:
+        """A blob that never came to stay is gone; who counted meanwhile may have seen it."""
+        self.changed(bucket, names.space_of_blob(blob), ids.created(names.blob_id(blob)), NOTHING)
+
     def doubt(self, bucket: str, space: str) -> None:
         """Something may have changed."""
         now = self._now()

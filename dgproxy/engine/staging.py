@@ -291,6 +291,7 @@ class Staging:
                 recoded = await self._engine.workers.run(self._recode, data, window, coding, index)
                 await self._append(recoded)
         await self._engine.backend.remove_blobs(self._bucket, [before])
+        self._engine.ledger.withdrawn(self._bucket, before)
         del self._published[before]
 
     def _recode(self, data: Buffer, window: Window, coding: Coding, index: SourceIndex | None) -> "_Encoded":

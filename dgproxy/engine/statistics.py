@@ -11,12 +11,13 @@ at most. `engine.bookkeeping` decides when all this happens.
 """
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
 import structlog
 
-from dgproxy.engine import inventory, keys, record
+from dgproxy.engine import inventory, keys, leases, record
 from dgproxy.engine.commit import parse
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import Contended, EngineError, ObjectDamaged
@@ -143,20 +144,41 @@ async def flush(engine: Engine) -> set[tuple[str, str]]:
 
 async def _add(engine: Engine, bucket: str, space: str, entries: Entries) -> bool:
     """Add entries to one record; whether it is doubtful then."""
-    place = keys.statistics(space)
+    epoch = await engine.leases.epoch(bucket)
     for _ in range(_TRIES):
         before, version = await _state(engine, bucket, space)
         after = before.with_entries(entries)
+        worth = after.numbers != NOTHING or after.doubtful
         try:
-            if after.numbers == NOTHING and not after.doubtful:
-                if version != ABSENT:
-                    await engine.backend.remove_record(bucket, place, expect=version)
-            else:
-                await engine.backend.write_record(bucket, place, record.encode(after), expect=version)
+            await _replace(engine, bucket, space, after if worth else None, version, epoch)
         except (VersionConflict, RecordNotFound):
             continue
         return after.doubtful
-    raise Contended(f"{bucket}/{place}: other processes kept adding to it")
+    raise Contended(f"{bucket}/{keys.statistics(space)}: other processes kept adding to it")
+
+
+async def _replace(
+    engine: Engine, bucket: str, space: str, state: _State | None, version: str, epoch: str
+) -> None:
+    """Write one record, or remove it, while no DeleteBucket takes the bucket along.
+
+    A record written behind that would be in the next bucket of this name; and a store that looks whether a
+    bucket is there and then writes would leave one behind that nobody made.
+    """
+    place = keys.statistics(space)
+    async with leases.writing(engine.backend, engine.leases, bucket):
+        if state is None:
+            if version != ABSENT:
+                await engine.backend.remove_record(bucket, place, expect=version)
+            return
+        looked = await engine.leases.renew(bucket, epoch)
+        written = await engine.backend.write_record(bucket, place, record.encode(state), expect=version)
+        try:
+            await engine.leases.confirm(bucket, epoch, looked)
+        except BucketNotFound:
+            with suppress(VersionConflict, RecordNotFound, BucketNotFound):
+                await engine.backend.remove_record(bucket, place, expect=written)
+            raise
 
 
 async def _state(engine: Engine, bucket: str, space: str) -> tuple[_State, str]:
@@ -204,18 +226,15 @@ async def recount(engine: Engine, bucket: str, space: str, pace: Pace = _NO_PACE
 
     Raises BucketNotFound and the storage layer's errors.
     """
+    epoch = await engine.leases.epoch(bucket)
     for _ in range(_WALKS):
         await flush(engine)
         before, version = await _state(engine, bucket, space)
         began = engine.now()
         numbers = await count(engine, bucket, space, pace)
         after = _State(counted=(began, engine.now() + 1), numbers=numbers, recent=before.recent)
-        place = keys.statistics(space)
         try:
-            if numbers != NOTHING:
-                await engine.backend.write_record(bucket, place, record.encode(after), expect=version)
-            elif version != ABSENT:
-                await engine.backend.remove_record(bucket, place, expect=version)
+            await _replace(engine, bucket, space, after if numbers != NOTHING else None, version, epoch)
         except (VersionConflict, RecordNotFound):
             continue
         return True

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import pytest
 
-from dgproxy.engine import bucket_state, buckets, deletion, keys, leases
+from dgproxy.engine import bucket_state, buckets, deletion, keys, leases, statistics
 from dgproxy.engine.errors import (
     BucketClosing,
     Contended,
@@ -343,6 +343,38 @@ async def test_a_bucket_made_anew_during_a_write(time: Time, write: str, late: b
             assert failed is None or isinstance(failed, REFUSED), repr(failed)
             assert len(await hosts.worlds[2].listed()) == (2 if failed is None else 1), stop
             await hosts.assert_sound()
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "behind"])
+@pytest.mark.parametrize("flush", [statistics.flush, statistics.recount_all], ids=["add", "recount"])
+async def test_statistics_of_one_life_do_not_reach_the_next(
+    time: Time, flush: Callable[..., Awaitable[object]], late: bool
+) -> None:
+    def begin(hosts: Hosts) -> Awaitable[object]:
+        engine = hosts.worlds[0].engine
+        return flush(engine) if flush is statistics.flush else flush(engine, BUCKET)
+
+    async with world_over(MemoryBackend()) as some:
+        hosts = await new_hosts(time, some)
+        await hosts.worlds[0].put("first", SMALL)
+        calls = await calls_of(hosts.gates[0], begin(hosts))
+        for stop in range(1, calls + 1):
+            hosts = await new_hosts(time, some)
+            await hosts.worlds[0].put("first", SMALL)
+            time.move(leases.LEASE)
+            hosts.gates[0].stop_at(stop, late=late)
+            added = asyncio.ensure_future(outcome(begin(hosts)))
+            await either(added, hosts.gates[0].reached)
+            await hosts.worlds[1].delete("first")
+            await hosts.delete(1)
+            await buckets.create_bucket(hosts.worlds[1].engine, BUCKET)
+            hosts.gates[0].go.set()
+            failed = await added
+            assert failed is None or isinstance(failed, REFUSED), repr(failed)
+            await hosts.worlds[2].put("another", SMALL)
+            await statistics.flush(hosts.worlds[2].engine)
+            [found] = await statistics.read(hosts.worlds[2].engine, BUCKET)
+            assert found.numbers.objects == 1, stop
 
 
 async def test_a_deletion_that_died_is_gone_on_with(hosts: Hosts) -> None:

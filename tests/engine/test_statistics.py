@@ -3,16 +3,19 @@
 
 import asyncio
 import random
+from typing import cast
 
 import pytest
 
-from dgproxy.engine import bookkeeping, keys, statistics
+from dgproxy.engine import bookkeeping, buckets, keys, statistics
 from dgproxy.engine.ledger import NOTHING, Entries, Ledger, Numbers
 from dgproxy.engine.manifest import Attributes
 from dgproxy.engine.statistics import _State
 from dgproxy.storage.backend import Backend, StorageError
+from dgproxy.storage.memory import MemoryBackend
 from tests.engine.faults import Faulty
 from tests.engine.material import noise, version
+from tests.engine.stopping import Host
 from tests.engine.world import World, world_over
 
 pytestmark = pytest.mark.over("far")
@@ -153,6 +156,33 @@ def test_a_ledger_forgets_nothing_between_turns() -> None:
     ledger.put_back("b", "s/", entries)
     ledger.doubt("b", "s/")
     assert ledger.turn()["b", "s/"].doubtful
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "behind"])
+async def test_what_a_walk_saw_of_a_write_that_came_to_nothing(late: bool) -> None:
+    host = Host(MemoryBackend())
+    async with world_over(cast("Backend", host)) as world:
+        await buckets.create_bucket(world.engine, world.bucket)
+        await world.put("s/v0.zip", version(SIZE, 0))
+        await world.put("s/v1.zip", version(SIZE, 1))
+        host.gate.stop_at(0, late=False)
+        await world.put("s/v2.zip", version(SIZE, 2))
+        for stop in range(1, host.gate.calls + 1):
+            host.gate.stop_at(stop, late=late)
+            write = asyncio.ensure_future(world.put(f"s/{stop}.zip", version(SIZE, 2 + stop)))
+            reached = asyncio.ensure_future(host.gate.reached.wait())
+            await asyncio.wait([write, reached], return_when=asyncio.FIRST_COMPLETED)
+            reached.cancel()
+            host.gate.stop_at(0, late=False)
+            assert await statistics.recount(world.engine, world.bucket, "s/")
+            write.cancel()
+            await asyncio.wait([write])
+            host.gate.reached.clear()
+            await told(world)
+            for each in await statistics.read(world.engine, world.bucket):
+                if each.doubtful:
+                    assert await statistics.recount(world.engine, world.bucket, "s/")
+            await world.assert_counted()
 
 
 @pytest.mark.parametrize("seed", range(4))
