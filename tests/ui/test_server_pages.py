@@ -88,7 +88,7 @@ def test_health_shows_what_happens(ui: Ui, server: Server, s3: S3Client, release
     for _ in range(25):
         s3.list_objects_v2(Bucket=releases)
     expect(row.get_by_role("cell").first).to_have_text(re.compile(f"^{before + 25}$|^{before + 26}$"))
-    expect(ui.page.get_by_role("region", name="Optimizer")).to_contain_text("0 rounds")
+    expect(ui.page.get_by_role("region", name="Optimizer")).to_contain_text(re.compile(r"\d+ rounds?"))
     requests = ui.page.get_by_role("region", name="Requests")
     expect(requests).to_contain_text("a second")
     expect(requests.get_by_role("img", name="Requests a second")).to_be_visible()
