@@ -52,6 +52,10 @@ READY: Final = b"\n"
 
 _PR_SET_PDEATHSIG: Final = 1  # <linux/prctl.h>
 
+#: Seconds that a thread with a window to hash or decode waits for the event loop to let it begin. The loop
+#: holds the GIL while a window is copied to a socket, a millisecond; at Python's 5 ms the two took turns.
+_SWITCH: Final = 1e-4
+
 _log = get_logger()
 
 
@@ -66,6 +70,7 @@ def live(settings: Settings, serve: Serve, ports: Ports, number: int, supervisor
         structlog.contextvars.bind_contextvars(worker=number)
         metrics.join(number)
         recent.join(number)
+        sys.setswitchinterval(_SWITCH)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             code = runner.run(_serve(settings, serve, ports, lambda said: os.write(pipe, said)))
     except BaseException:  # noqa: BLE001 - the process ends here, and nobody above could report it

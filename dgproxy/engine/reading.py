@@ -7,6 +7,7 @@ and what the one after that is made of is read. A reference that is not on this 
 `engine.get`.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -79,6 +80,7 @@ class Reading:
             data = await self._decoded.result()
             if number + 1 < len(self._pieces):
                 self._decoded.start(self._decode(number + 1))
+                await asyncio.sleep(0)  # let it: who sends `data` may not wait for anything
             yield data
 
     async def begin(self) -> None:
