@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The checkout that a benchmark measures: where it is, where its records go, and what git says of it."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -19,12 +20,14 @@ def git(*arguments: str) -> str:
 
 
 def record_path(name: str, found: Mapping[str, Any]) -> Path:
-    """Where a record goes: by date, benchmark and machine."""
+    """Where a record goes: by date, benchmark and machine, and the number of a day's later ones."""
     machine = re.sub(
         r"[^a-z0-9]+", "-", f"{found['machine']['cpu']} {found['machine']['cores']} cores".lower()
     )
     RECORDS.mkdir(exist_ok=True)
-    return RECORDS / "-".join(filter(None, (found["when"][:10], name, f"{machine.strip('-')}.json")))
+    stem = "-".join(filter(None, (found["when"][:10], name, machine.strip("-"))))
+    paths = (RECORDS / f"{stem}{f'-{number}' if number > 1 else ''}.json" for number in itertools.count(1))
+    return next(path for path in paths if not path.exists())
 
 
 def publish(name: str, found: Mapping[str, Any], *, recorded: bool) -> None:
