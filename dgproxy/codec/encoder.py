@@ -67,11 +67,15 @@ def _new(source: _Source, window_size: int, level: Level) -> Any:
     return ffi.gc(made[0], lib.vcd_encoder_free)
 
 
+#: Bytes of a window up to which its encoder is kept, with tables and lists of about 4 MiB.
+_KEPT: Final = 1 << 20
+
+
 class _Idle(threading.local):
     """Encoders between windows of the thread that asks.
 
-    Their room, up to three windows, is used again: to be given fresh memory takes longer than to encode a
-    window that is mostly copied.
+    To be given fresh memory takes longer than to encode a window that is mostly copied, so their room is used
+    again. That of one which had much to write is given back: threads would hold it while others need it.
     """
 
     def __init__(self) -> None:
@@ -105,8 +109,9 @@ def window_view(
             )
         with memoryview(ffi.buffer(out[0], size[0])) as view:
             yield view
-        check(lib.vcd_encoder_source(encoder, *_Source(None).arguments))
-        _idle.encoders.append(encoder)
+        if size[0] <= _KEPT:
+            check(lib.vcd_encoder_source(encoder, *_Source(None).arguments))
+            _idle.encoders.append(encoder)
     finally:
         source.release()
 

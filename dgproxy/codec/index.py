@@ -22,7 +22,7 @@ _INDEX_STEP: Final = 1 << 20
 #: programs .2 % smaller, one of libraries and text 5 %.
 _STRIDE_LOG2: Final = 5
 _STRIDE_LOG2_LONG: Final = 6
-_LONG: Final = 96 << 20
+_LONG: Final = 80 << 20
 #: Bytes: x86-64 and most arm64 kernels. Elsewhere the index just has pages of another size.
 _HUGE_PAGE: Final = 2 << 20
 
@@ -31,7 +31,7 @@ class SourceIndex:
     """Where the blocks of one source are found; shared freely between threads.
 
     Keeps `source` exported until `close`. Building reads the source once; the index takes a quarter of the
-    source's size, an eighth from 96 MiB on, never more than `max_memory`.
+    source's size, an eighth from 80 MiB on, never more than `max_memory`.
     """
 
     def __init__(self, source: memoryview, memory: memoryview, mapping: mmap.mmap | None = None) -> None:

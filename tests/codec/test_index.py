@@ -111,7 +111,7 @@ def test_memory_is_bounded(source: bytes) -> None:
 
 
 def test_a_long_source_has_fewer_blocks() -> None:
-    long = mmap.mmap(-1, (96 << 20) + 1, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    long = mmap.mmap(-1, (80 << 20) + 1, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     target = random.Random(4).randbytes(1 << 20)
     long[50 << 20 : 51 << 20] = target
     with memoryview(long)[:-1] as shorter:
