@@ -12,7 +12,8 @@ at is found in `engine.verify_subjects`; what one object needs is `engine.verify
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -129,11 +130,11 @@ class _Inspector:
     #: For how many subjects in a row the storage was unavailable.
     away: int = 0
 
-    async def each(self, found: AsyncIterator[Subject], at_once: int) -> None:
+    async def each(self, found: AsyncGenerator[Subject, None], at_once: int) -> None:
         """Look at all, so many at once. Raises what `verify` does."""
         gate = asyncio.Semaphore(at_once)
         try:
-            async with asyncio.TaskGroup() as group:
+            async with aclosing(found), asyncio.TaskGroup() as group:
                 async for subject in found:
                     await gate.acquire()
                     looking = group.create_task(self._look(subject))

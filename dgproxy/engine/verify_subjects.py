@@ -5,7 +5,7 @@ Names are listed here, and of records only those of uploads read, for their key.
 found out in `engine.verify`.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,7 +35,7 @@ class _Intact(msgspec.Struct):
     """Any record: all that is asked is whether it is what was written."""
 
 
-async def objects(engine: Engine, bucket: str, prefix: str) -> AsyncIterator[Subject]:
+async def objects(engine: Engine, bucket: str, prefix: str) -> AsyncGenerator[Subject, None]:
     """The manifests of the objects whose keys have the prefix."""
 
     def subject(place: str, key: str) -> Subject:
@@ -45,7 +45,7 @@ async def objects(engine: Engine, bucket: str, prefix: str) -> AsyncIterator[Sub
         yield subject(item.key, keys.object_key(item.key))
 
 
-async def uploads(engine: Engine, bucket: str, prefix: str) -> AsyncIterator[Subject]:
+async def uploads(engine: Engine, bucket: str, prefix: str) -> AsyncGenerator[Subject, None]:
     """Parts of the uploads of keys with the prefix, and of those whose key is not known."""
 
     def subject(place: str, upload_id: str, key: str) -> Subject:
@@ -82,7 +82,7 @@ def _as_object(part: PartRecord, key: str) -> Manifest:
     )
 
 
-async def records(engine: Engine, bucket: str, prefix: str) -> AsyncIterator[Subject]:
+async def records(engine: Engine, bucket: str, prefix: str) -> AsyncGenerator[Subject, None]:
     """Records that are about no one object's bytes."""
 
     def subject(place: str) -> Subject:

@@ -297,7 +297,8 @@ async def test_a_storage_that_is_away_ends_it(
     with pytest.raises(Unavailable, match="is away"):
         await verify(world.engine, world.bucket, STRUCTURE, found.append, pace=Pace())
     assert all(each.outcome == "unknown" for each in found)
-    assert len(found) <= engine_verify._AWAY
+    # Ten in a row; those that were under way when the first ones failed may still have succeeded in between.
+    assert len(found) < 2 * engine_verify._AWAY
 
 
 # -- what a manifest says ----------------------------------------------------------------------------------
