@@ -60,6 +60,9 @@ class _Source:
             ffi.release(borrowed)
 
 
+_NO_SOURCE: Final = _Source(None)
+
+
 def _new(source: _Source, window_size: int, level: Level) -> Any:
     """A C encoder, which points into `source`."""
     made = ffi.new("vcd_encoder **")
@@ -97,7 +100,7 @@ def window_view(
     """What `encode_window` returns, where the encoder has it, which is over when the block ends."""
     source = _Source(index)
     try:
-        encoder = _idle.encoders.pop() if _idle.encoders else _new(source, WINDOW_MAX, level)
+        encoder = _idle.encoders.pop() if _idle.encoders else _new(_NO_SOURCE, WINDOW_MAX, level)
         check(lib.vcd_encoder_source(encoder, *source.arguments))
         out = ffi.new("const uint8_t **")
         size = ffi.new("size_t *")
@@ -110,7 +113,7 @@ def window_view(
         with memoryview(ffi.buffer(out[0], size[0])) as view:
             yield view
         if size[0] <= _KEPT:
-            check(lib.vcd_encoder_source(encoder, *_Source(None).arguments))
+            check(lib.vcd_encoder_source(encoder, *_NO_SOURCE.arguments))
             _idle.encoders.append(encoder)
     finally:
         source.release()

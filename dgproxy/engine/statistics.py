@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 
-from dgproxy.engine import inventory, keys, leases, record
-from dgproxy.engine.commit import parse
+from dgproxy.engine import inventory, keys, record
+from dgproxy.engine.commit import in_epoch, parse
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import Contended, EngineError, ObjectDamaged
 from dgproxy.engine.ledger import NOTHING, RECENT, Entries, Numbers
@@ -166,7 +166,7 @@ async def _replace(
     bucket is there and then writes would leave one behind that nobody made.
     """
     place = keys.statistics(space)
-    async with leases.writing(engine.backend, engine.leases, bucket):
+    async with in_epoch(engine, bucket):
         if state is None:
             if version != ABSENT:
                 await engine.backend.remove_record(bucket, place, expect=version)

@@ -11,8 +11,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, cast
 
+from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import EngineError
-from dgproxy.storage.backend import StorageError
+from dgproxy.engine.leases import Leases
+from dgproxy.engine.ledger import Ledger
+from dgproxy.engine.offers import Offers
+from dgproxy.storage.backend import Backend, StorageError
 from dgproxy.storage.memory import MemoryBackend
 
 
@@ -81,6 +85,18 @@ class Host:
                 await self.gate.after(number)
 
         return call
+
+
+def engine_on(host: Host, other: Engine) -> Engine:
+    """An engine of the host's own, with the threads and the memory of another: made in a moment."""
+    backend = cast("Backend", host)
+    return replace(
+        other,
+        backend=backend,
+        offers=Offers(),
+        ledger=Ledger(other.now),
+        leases=Leases(backend, other.new_id),
+    )
 
 
 class _Writer:

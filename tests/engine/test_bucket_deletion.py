@@ -24,8 +24,6 @@ from dgproxy.engine.errors import (
     PartInvalid,
     UploadNotFound,
 )
-from dgproxy.engine.ledger import Ledger
-from dgproxy.engine.offers import Offers
 from dgproxy.storage.backend import (
     Backend,
     BucketExists,
@@ -37,7 +35,7 @@ from dgproxy.storage.filesystem.locks import LockFile
 from dgproxy.storage.memory import MemoryBackend
 from dgproxy.storage.s3 import Store, opened
 from tests.backends import BUCKET
-from tests.engine.stopping import Gate, Host, either, outcome
+from tests.engine.stopping import Gate, Host, either, engine_on, outcome
 from tests.engine.world import Sent, World, world_over
 
 #: Seconds between a store's look into a bucket and the deletion, at most: less than `leases.GUARD`.
@@ -177,16 +175,7 @@ async def new_hosts(time: Time, some: World) -> Hosts:
     """The same in a moment, with the threads and the memory of another world: for objects without deltas."""
     shared = MemoryBackend()
     hosts = [Careless(shared, time) for _ in range(3)]
-    engines = [
-        replace(
-            some.engine,
-            backend=cast("Backend", host),
-            offers=Offers(),
-            ledger=Ledger(some.engine.now),
-            leases=leases.Leases(cast("Backend", host), some.engine.new_id),
-        )
-        for host in hosts
-    ]
+    engines = [engine_on(host, some.engine) for host in hosts]
     await buckets.create_bucket(engines[2], BUCKET)
     return Hosts(shared, time, hosts, [World(engine) for engine in engines])
 

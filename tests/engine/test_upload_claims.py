@@ -7,25 +7,22 @@ every object that is there can be read, before gc and behind it, and gc leaves n
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from dgproxy.engine import buckets, ending, leases
+from dgproxy.engine import buckets, ending
 from dgproxy.engine import complete as completion
 from dgproxy.engine.errors import Contended, ObjectNotFound, PartInvalid, UploadNotFound
 from dgproxy.engine.gc import Finding, Options, collect
 from dgproxy.engine.gc_uploads import collect_uploads
-from dgproxy.engine.ledger import Ledger
-from dgproxy.engine.offers import Offers
 from dgproxy.engine.pace import Pace
 from dgproxy.engine.parts import PartRecord
-from dgproxy.storage.backend import Backend
 from dgproxy.storage.memory import MemoryBackend
 from tests.backends import BUCKET
 from tests.engine.material import noise
-from tests.engine.stopping import Host, outcome
+from tests.engine.stopping import Host, engine_on, outcome
 from tests.engine.world import World, world_over
 
 PARTS = [noise(10_000, 1), noise(9_000, 2)]
@@ -97,16 +94,7 @@ async def several(some: World, *, over: bool) -> Several:
     """Made in a moment, with the threads and the memory of another world; with an object there, or none."""
     shared = MemoryBackend()
     hosts = [Host(shared) for _ in range(3)]
-    engines = [
-        replace(
-            some.engine,
-            backend=cast("Backend", host),
-            offers=Offers(),
-            ledger=Ledger(some.engine.now),
-            leases=leases.Leases(cast("Backend", host), some.engine.new_id),
-        )
-        for host in hosts
-    ]
+    engines = [engine_on(host, some.engine) for host in hosts]
     worlds = [World(engine) for engine in engines]
     await buckets.create_bucket(engines[2], BUCKET)
     for world in worlds:
