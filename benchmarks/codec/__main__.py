@@ -37,12 +37,16 @@ class Runs:
     size: int = 0
     encode: list[float] = field(default_factory=list)
     decode: list[float] = field(default_factory=list)
+    #: Decoding everything, writing nothing; empty where that was not measured.
+    check: list[float] = field(default_factory=list)
     memory: dict[str, int] = field(default_factory=dict)
 
     def report(self, new: int) -> dict[str, Any]:
         """Speeds are decimal MB of the new file per CPU second; the median of the rounds counts."""
         found: dict[str, Any] = {"bytes": self.size, "percent": round(100 * self.size / new, 4)}
-        for verb, took in (("encode", self.encode), ("decode", self.decode)):
+        for verb, took in (("encode", self.encode), ("decode", self.decode), ("check", self.check)):
+            if not took:
+                continue
             found[verb] = round(new / statistics.median(took) / 1e6, 1)
             found[f"{verb}_cpu_seconds"] = [round(seconds, 4) for seconds in took]
         return found | ({"peak_memory": self.memory} if self.memory else {})
@@ -77,17 +81,29 @@ class Contest:
         runs.size = delta.stat().st_size
         runs.encode.append(encode.cpu)
         runs.decode.append(decode.cpu)
+        if program.check is not None:
+            runs.check.append(programs.run(program.check(self.pair.old, delta)).cpu)
         for verb, cost in (("encode", encode), ("decode", decode)):
             runs.memory[verb] = max(runs.memory.get(verb, 0), cost.memory)
 
     def all_rounds(self, contestants: list[Program]) -> None:
-        """Rounds in turn; a slow program runs once."""
-        for number in range(self.definitions["rounds"]):
-            for program in contestants:
-                runs = self.runs.get(program.name)
-                if runs is None or runs.encode[0] + runs.decode[0] < self.definitions["patience"]:
-                    self.round(program)
-            print(f"{self.pair.name}: round {number + 1}", file=sys.stderr)
+        """Rounds in turn; a slow program runs once, a fast one until its time is a steady figure."""
+        for number in range(self.definitions["most_rounds"]):
+            wanted = [program for program in contestants if self._again(program, number)]
+            for program in wanted:
+                self.round(program)
+            if wanted:
+                print(f"{self.pair.name}: round {number + 1}", file=sys.stderr)
+
+    def _again(self, program: Program, number: int) -> bool:
+        """Whether a program meets the pair in this round."""
+        runs = self.runs.get(program.name)
+        if runs is None:
+            return True
+        if runs.encode[0] + runs.decode[0] >= self.definitions["patience"]:
+            return False
+        spent = sum(runs.encode) + sum(runs.decode)
+        return number < self.definitions["rounds"] or spent < self.definitions["steady"]
 
     def interop(self, contestants: list[Program]) -> dict[str, float]:
         """Our deltas in the stock programs, and theirs in ours, in MB per CPU second of decoding.
@@ -118,7 +134,8 @@ class Contest:
     def inside(self) -> dict[str, Any]:
         """The codec in a running process: `index`, and by form `files` and `memory`."""
         paths = map(str, (self.pair.old, self.pair.new, self.scratch))
-        command = [sys.executable, "-m", "benchmarks.codec.inside", *paths]
+        rounds = [str(self.definitions[name]) for name in ("rounds", "steady", "most_rounds")]
+        command = [sys.executable, "-m", "benchmarks.codec.inside", *paths, *rounds]
         done = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, check=True)
         found = json.loads(done.stdout)
         old = self.pair.old.stat().st_size
@@ -129,7 +146,7 @@ class Contest:
         }
         for kind, by_form in found.items():
             report[kind] = {
-                form: Runs(result["bytes"], result["encode"], result["decode"]).report(self.size)
+                form: Runs(result.pop("bytes"), **result).report(self.size)
                 for form, result in by_form.items()
             }
         return report

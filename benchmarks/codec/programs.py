@@ -20,11 +20,15 @@ Command = list[str]
 
 @dataclass(frozen=True)
 class Program:
-    """A contestant; `encode(old, new, delta)` and `decode(old, delta, back)` are command lines."""
+    """A contestant; `encode(old, new, delta)` and `decode(old, delta, back)` are command lines.
+
+    `check(old, delta)`, where there is one, decodes everything and writes nothing.
+    """
 
     name: str
     encode: Callable[[Path, Path, Path], Command]
     decode: Callable[[Path, Path, Path], Command]
+    check: Callable[[Path, Path], Command] | None = None
 
 
 def environment(packages: list[str]) -> Path:
@@ -74,7 +78,7 @@ def peers(python: Path) -> list[Program]:
             ]
 
         name = " ".join(("xdelta3", options[0], options[2]))
-        return Program(name, encode, stock_decode)
+        return Program(name, encode, stock_decode, stock_check)
 
     return [
         xdelta3("-1", "-S", "none"),
@@ -91,6 +95,12 @@ def stock_decode(old: Path, delta: Path, back: Path) -> Command:
     """`xdelta3 -d`; -D and -R keep it from unpacking a reference that happens to be a gzip file."""
     whole = str(max(64 << 20, old.stat().st_size))
     return ["xdelta3", "-q", "-d", "-D", "-R", "-B", whole, "-s", *map(str, (old, delta, back))]
+
+
+def stock_check(old: Path, delta: Path) -> Command:
+    """The same with -J, which has it write nothing."""
+    decode = stock_decode(old, delta, delta)
+    return [*decode[:2], "-J", *decode[2:-1]]
 
 
 def _zstd_encode(old: Path, new: Path, out: Path) -> Command:

@@ -61,7 +61,8 @@ def inside(record: dict[str, Any]) -> str:
 
 
 def _cell(found: dict[str, Any]) -> str:
-    return f"{found['percent']:.3g} @ {found['encode']:.0f} / {found['decode']:.0f}"
+    cell = f"{found['percent']:.3g} @ {found['encode']:.0f} / {found['decode']:.0f}"
+    return f"{cell} ({found['check']:.0f})" if "check" in found else cell
 
 
 def page(record: dict[str, Any], plot: str) -> str:
@@ -74,6 +75,10 @@ def page(record: dict[str, Any], plot: str) -> str:
         for each in record["targets"]
     )
     start = record["start_cpu_seconds"]
+    checked = any(
+        "check" in found for pair in record["pairs"].values() for found in pair["programs"].values()
+    )
+    brackets = "In brackets: decoding with nothing written.\n" if checked else ""
     return f"""# Codec, {record["when"][:10]}
 
 {machine["cpu"]}, {machine["cores"]} cores, load {load}; commit {record["commit"][:10]}.
@@ -81,7 +86,7 @@ def page(record: dict[str, Any], plot: str) -> str:
 Size in % of the new file @ encode / decode in MB of the new file per CPU second, on one thread, with reading,
 indexing and writing: peers as whole processes, ours without the interpreter's start of {start:.2f} s.
 `benchmarks/METHOD.md` says how this is measured and where it is unfair. Floors in MB/s: {floors}.
-
+{brackets}
 {table(record)}
 In memory, against a cached index, in windows of 4 MiB. Index: MB of the reference per second to build it, and
 its size. The last column is the whole process of the command, start included.

@@ -51,6 +51,7 @@ def judge(pairs: Pairs) -> list[dict[str, Any]]:
     def index(field: str) -> Callable[[Any], float]:
         return lambda pair: float(pair["inside"][field])
 
+    checked = {name: pair for name, pair in pairs.items() if "check" in pair["programs"]["xdelta3 -3 none"]}
     tried = {name: pair | {"trial": TRIAL[name]} for name, pair in pairs.items() if name in TRIAL}
     default, plain, residual = "dgproxy default", "dgproxy plain thorough", "dgproxy residual"
     zstd, stock, stock_plain = "zstd -1", "xdelta3 -3 lzma", "xdelta3 -3 none"
@@ -74,6 +75,15 @@ def judge(pairs: Pairs) -> list[dict[str, Any]]:
         _least("decoding at 3 x the speed of xdelta3", pairs, ratio("decode", default, stock_plain), 3),
         _least("the same, where xdelta3's are compressed, too", pairs, ratio("decode", default, stock), 3),
         _least("the same, where neither is", pairs, ratio("decode", "dgproxy plain", stock_plain), 3),
+        *(
+            _least(f"{what}, with nothing written", checked, ratio("check", ours, theirs), 3)
+            for what, ours, theirs in (
+                ("decoding at 3 x the speed of xdelta3", default, stock_plain),
+                ("the same, where xdelta3's are compressed, too", default, stock),
+                ("the same, where neither is", "dgproxy plain", stock_plain),
+            )
+            if checked
+        ),
         _least("decoding similar data at 2000 MB/s in memory", similar, memory("decode"), 2000),
         _least("index built at 2000 MB/s", pairs, index("index"), 2000),
         _most("index of at most 35 % of the reference", pairs, index("index_percent"), 35),
