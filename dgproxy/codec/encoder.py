@@ -96,8 +96,13 @@ def window_view(
     form: Form = "plain",
     level: Level = "fast",
     position: int = 0,
+    keep: bool = False,
 ) -> Iterator[memoryview]:
-    """What `encode_window` returns, where the encoder has it, which is over when the block ends."""
+    """What `encode_window` returns, where the encoder has it: no part of it may be read after the block.
+
+    `keep` is for a thread that encodes one window after the other and then ends: it keeps the encoder's
+    room, however much that is.
+    """
     source = _Source(index)
     try:
         encoder = _idle.encoders.pop() if _idle.encoders else _new(_NO_SOURCE, WINDOW_MAX, level)
@@ -112,7 +117,7 @@ def window_view(
             )
         with memoryview(ffi.buffer(out[0], size[0])) as view:
             yield view
-        if size[0] <= _KEPT:
+        if keep or size[0] <= _KEPT:
             check(lib.vcd_encoder_source(encoder, *_NO_SOURCE.arguments))
             _idle.encoders.append(encoder)
     finally:

@@ -41,15 +41,27 @@ def encode(
     level: Level = "fast",
     threads: int = 1,
     progress: Progress = _nothing,
-) -> Iterator[bytes]:
-    """The delta of `target`, header first, then window by window."""
+) -> Iterator[Buffer]:
+    """The delta of `target` in pieces: the header, then window by window.
+
+    A piece is valid until the next one is asked for.
+    """
     yield forms.file_header(form)
+    begins = range(0, len(target) or 1, window_size)  # an empty target has an empty window
+    if threads == 1:  # nothing is copied on its way to the file
+        for begin in begins:
+            with (
+                target[begin : begin + window_size] as window,
+                forms.encoding(index, window, form, position=begin, level=level, keep=True) as pieces,
+            ):
+                yield from pieces
+            progress(min(window_size, len(target) - begin))
+        return
 
     def work(begin: int) -> bytes:
         with target[begin : begin + window_size] as window:
             return forms.encode(index, window, form, position=begin, level=level)
 
-    begins = range(0, len(target) or 1, window_size)  # an empty target has an empty window
     for begin, stored in zip(begins, _in_order(work, begins, threads), strict=True):
         yield stored
         progress(min(window_size, len(target) - begin))

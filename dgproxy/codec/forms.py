@@ -16,6 +16,7 @@ thread-safe, and the GIL is released in all that takes time. No files here (`fil
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
 from typing import Final
@@ -30,7 +31,6 @@ from dgproxy.codec.delta import (
     decode_parts,
     decode_pieces,
     decode_window,
-    encode_window,
     to_plain,
     to_residual,
     window_view,
@@ -41,6 +41,7 @@ __all__ = [
     "Form",
     "decode",
     "encode",
+    "encoding",
     "file_header",
     "form_of",
     "is_residual",
@@ -103,15 +104,36 @@ def encode(
 
     In the compressed forms the thorough level is zstd's: short copies help it less than they cost.
     """
+    with encoding(index, target, form, position=position, level=level) as pieces:
+        return b"".join(pieces)
+
+
+@contextmanager
+def encoding(
+    index: SourceIndex | None,
+    target: Buffer,
+    form: Form,
+    *,
+    position: int = 0,
+    level: Level = "fast",
+    keep: bool = False,
+) -> Iterator[Iterator[Buffer]]:
+    """What `encode` returns, in pieces, for who writes it somewhere; `keep` as in `delta.window_view`.
+
+    A piece is valid until the next one is asked for, and none after the block.
+    """
     if form is Form.PLAIN:
-        return encode_window(index, target, position=position, level=level)
-    with window_view(index, target, form="default", position=position) as window:
+        with window_view(index, target, position=position, level=level, keep=keep) as window:
+            yield iter([window])
+        return
+    with window_view(index, target, form="default", position=position, keep=keep) as window:
         effort = _FAST if level == "fast" else _effort(len(window), memoryview(target).nbytes)
         if form is Form.DEFAULT or index is None:
-            return pack(window, effort)
-        if len(window) < _TRIED:
-            return min(pack(window, effort), pack(_residual(index.source, window), effort), key=len)
-        return pack(_smaller(index.source, window), effort)
+            yield _framed(window, effort)
+        elif len(window) < _TRIED:
+            yield iter([min(pack(window, effort), pack(_residual(index.source, window), effort), key=len)])
+        else:
+            yield _framed(_smaller(index.source, window), effort)
 
 
 def decode(
@@ -164,12 +186,19 @@ def pack(window: Buffer, level: int = _FAST) -> bytes:
     The literals get a frame, instructions and addresses another: their statistics differ, and literals
     are often compressed already. Raises CorruptDelta if `window` is not one window.
     """
+    return b"".join(_framed(window, level))
+
+
+def _framed(window: Buffer, level: int) -> Iterator[Buffer]:
+    """The same in pieces."""
     view = memoryview(window).cast("B")
     parts = Window.read(Input([view]))
     cut = len(view) - len(parts.instructions) - len(parts.addresses)
     if min(cut, len(view) - cut) < _SMALL:
-        return b"".join(frames.worthwhile(view, level))
-    return b"".join((*frames.worthwhile(view[:cut], level), *frames.worthwhile(view[cut:], level)))
+        yield from frames.worthwhile(view, level)
+    else:
+        yield from frames.worthwhile(view[:cut], level)
+        yield from frames.worthwhile(view[cut:], level)
 
 
 def unpack(stored: Buffer) -> bytes:

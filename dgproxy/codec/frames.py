@@ -54,29 +54,31 @@ def compress(data: Bytes, level: int) -> bytes:
     return _mine.compressor(level).compress(data)
 
 
-def stored(data: Buffer) -> list[Buffer]:
+def stored(data: Buffer) -> Iterator[Buffer]:
     """One frame that holds `data` as it is: 9 bytes more, and 3 for each 128 KiB. In pieces, not copied."""
     view = memoryview(data).cast("B")
     size = len(view)
     # Single segment, so no window descriptor; the content size has 1 or 4 bytes (3.1.1.1).
-    parts: list[Buffer] = [_MAGIC]
-    parts.append(bytes((0x20, size)) if size < 256 else b"\xa0" + size.to_bytes(4, "little"))
+    yield _MAGIC
+    yield bytes((0x20, size)) if size < 256 else b"\xa0" + size.to_bytes(4, "little")
     for begin in range(0, size or 1, _BLOCK_MAX):
         block = view[begin : begin + _BLOCK_MAX]
         last = begin + _BLOCK_MAX >= size
-        parts += [(len(block) << 3 | _RAW << 1 | last).to_bytes(3, "little"), block]
-    return parts
+        yield (len(block) << 3 | _RAW << 1 | last).to_bytes(3, "little")
+        yield block
 
 
-def worthwhile(data: memoryview, level: int) -> list[Buffer]:
-    """A frame made with as much effort as a sample says is worth it; in pieces, so that it is copied once."""
+def worthwhile(data: memoryview, level: int) -> Iterator[Buffer]:
+    """A frame made with as much effort as a sample says is worth it; in pieces, for who writes it."""
     if len(data) < _SAMPLED:
-        return [compress(data, level)]
+        yield compress(data, level)
+        return
     found = share(data)
     if found > 0.98:
-        return stored(data)
-    # So little is entropy of single bytes, which every level finds: searching for matches is in vain.
-    return [compress(data, 1 if found > 0.85 else level)]
+        yield from stored(data)
+    else:
+        # So little is entropy of single bytes, which every level finds: searching for matches is in vain.
+        yield compress(data, 1 if found > 0.85 else level)
 
 
 def share(data: memoryview) -> float:

@@ -60,6 +60,21 @@ def test_every_form_decodes_to_the_target(form: Form, pair: tuple[bytes, bytes],
     assert room.startswith(target)
 
 
+@pytest.mark.parametrize("form", Form)
+def test_in_pieces(form: Form) -> None:
+    target = noise(3 << 20)
+    index = SourceIndex.build(noise(1000, 2), seed=1)
+    with forms.encoding(index, target, form) as pieces:
+        parts = list(map(bytes, pieces))
+    assert b"".join(parts) == forms.encode(index, target, form)
+    with forms.encoding(index, noise(9), form, keep=True) as pieces:  # after one that had much to write
+        assert forms.decode(index.source, b"".join(pieces), 9, form) == noise(9)
+    with forms.encoding(index, target, form, keep=True) as pieces:
+        next(pieces)  # and the others are not asked for
+    assert forms.encode(index, target, form) == b"".join(parts)
+    index.close()
+
+
 @pytest.mark.parametrize("size", [0, 1, 1000, 1 << 17, (1 << 17) + 1, 3 << 20, WINDOW_MAX])
 def test_what_does_not_compress_costs_next_to_nothing(size: int) -> None:
     window = window_of(noise(size))

@@ -31,9 +31,11 @@ def pair() -> tuple[bytes, bytes]:
     return old + text, new + text[50_000:] + text[:50_000]
 
 
-def encode(pair: tuple[bytes, bytes], form: Form, threads: int = 1) -> list[bytes]:
+def encode(pair: tuple[bytes, bytes], form: Form, threads: int = 2) -> list[bytes]:
+    """The delta; with several threads each window is one piece."""
     index = SourceIndex.build(pair[0], seed=1)
-    parts = list(files.encode(index, memoryview(pair[1]), form, window_size=WINDOW, threads=threads))
+    target = memoryview(pair[1])
+    parts = list(map(bytes, files.encode(index, target, form, window_size=WINDOW, threads=threads)))
     index.close()
     return parts
 
@@ -48,6 +50,7 @@ def test_threads_change_nothing(pair: tuple[bytes, bytes], form: Form) -> None:
     assert len(parts) == 1 + -(-len(pair[1]) // WINDOW)
     assert encode(pair, form, threads=4) == parts
     delta = b"".join(parts)
+    assert b"".join(encode(pair, form, threads=1)) == delta
     assert decode(pair[0], delta) == decode(pair[0], delta, threads=4) == pair[1]
 
 
@@ -67,7 +70,8 @@ def test_progress_reaches_the_end(pair: tuple[bytes, bytes]) -> None:
     index = SourceIndex.build(pair[0], seed=1)
     done: list[int] = []
     target = memoryview(pair[1])
-    delta = b"".join(files.encode(index, target, Form.DEFAULT, window_size=WINDOW, progress=done.append))
+    pieces = files.encode(index, target, Form.DEFAULT, window_size=WINDOW, progress=done.append)
+    delta = b"".join(map(bytes, pieces))
     index.close()
     assert sum(done) == len(pair[1])
     done.clear()
