@@ -63,7 +63,7 @@ test-c: programs
 
 # What runs over any backend. `make test` has it over memory and a directory, and the contract over the stores, too.
 # The longest files come first, so that none of them runs alone at the end.
-BACKEND_TESTS := $(addprefix tests/system/test_, awscli.py boto3.py boto3_multipart.py payloads.py) \
+BACKEND_TESTS := tests/clients $(addprefix tests/system/test_, awscli.py boto3.py boto3_multipart.py payloads.py) \
     tests/storage/test_s3.py tests/engine tests/http
 
 .PHONY: test-backends

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Fixtures of the client tests: a server with credentials, one without, and every client in front of each."""
+"""Fixtures of the client tests: servers with and without credentials, and every client in front of each.
+
+Where stores are chosen (`tests.backends`), one more server in front of each of those.
+"""
 
 import contextlib
 import os
@@ -14,8 +17,8 @@ from tests.clients.steps import STEPS, UNSIGNED_STEPS, Scene
 from tests.clients.table import Table, written_into
 from tests.system import harness
 from tests.system.clients import S3Client, boto3_client
-from tests.system.conftest import empty
-from tests.system.harness import SETTINGS, Server
+from tests.system.conftest import empty, server_kinds, server_of
+from tests.system.harness import Server
 
 _table = Table()
 
@@ -27,12 +30,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items
         if isinstance(item, pytest.Function)
         and Path(__file__).parent in item.path.parents
-        and item.callspec.params["server"] == "without credentials"
+        and item.callspec.params["server_kind"] == "without credentials"
         and item.callspec.params.get("step") not in UNSIGNED_STEPS
     ]
     config.hook.pytest_deselected(items=out)
     gone = set(out)
     items[:] = [item for item in items if item not in gone]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each kind of server, for all tests here."""
+    if "server_kind" in metafunc.fixturenames:
+        metafunc.parametrize("server_kind", server_kinds(metafunc), scope="package")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -71,9 +80,11 @@ def versions() -> dict[str, str]:
     return _table.versions
 
 
-@pytest.fixture(scope="package", params=SETTINGS)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("server"), SETTINGS[request.param]) as started:
+@pytest.fixture(scope="package")
+def server(
+    request: pytest.FixtureRequest, server_kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    with server_of(server_kind, tmp_path_factory.mktemp("server"), request.getfixturevalue) as started:
         yield started
 
 

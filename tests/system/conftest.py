@@ -2,11 +2,14 @@
 """Fixtures of the system tests: servers with and without credentials, and a bucket that must end up empty."""
 
 import itertools
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dgproxy.storage.s3 import Store
 from tests import backends
 from tests.system import harness
 from tests.system.clients import AwsCli, S3Client, boto3_client
@@ -40,12 +43,31 @@ def no_server_outlives_its_test() -> Iterator[None]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Servers on a disk, with credentials and without, and one in front of each store that is chosen."""
+    """Each kind of server: see `server_kinds`."""
     if "server_kind" in metafunc.fixturenames:
-        stores = [kind for kind in backends.chosen(metafunc) if kind in backends.STORES]
-        signed_only = metafunc.definition.get_closest_marker("with_credentials")
-        local = ["with credentials"] if signed_only else list(SETTINGS)
-        metafunc.parametrize("server_kind", local + stores, scope="module")
+        metafunc.parametrize("server_kind", server_kinds(metafunc), scope="module")
+
+
+def server_kinds(metafunc: pytest.Metafunc) -> list[str]:
+    """Servers on a disk, with credentials and without, and one in front of each store that is chosen."""
+    stores = [kind for kind in backends.chosen(metafunc) if kind in backends.STORES]
+    signed_only = metafunc.definition.get_closest_marker("with_credentials")
+    local = ["with credentials"] if signed_only else list(SETTINGS)
+    return local + stores
+
+
+@contextmanager
+def server_of(kind: str, home: Path, store_of: Callable[[str], Store]) -> Iterator[Server]:
+    """A server of this kind for the block; `store_of` gives the store of a name."""
+    if kind in SETTINGS:
+        with Server(home, {**_AS_UPLOADED, **SETTINGS[kind]}) as started:
+            yield started
+        return
+    prefix = f"s{next(_numbers)}-"
+    settings = {**_AS_UPLOADED, **CREDENTIALS}
+    with ServerInStore(home, store_of(kind), prefix, settings) as started:
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +75,8 @@ def server(
     request: pytest.FixtureRequest, server_kind: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """A server for all tests of a module."""
-    home = tmp_path_factory.mktemp("server")
-    if server_kind in SETTINGS:
-        with Server(home, {**_AS_UPLOADED, **SETTINGS[server_kind]}) as started:
-            yield started
-        return
-    prefix = f"s{next(_numbers)}-"
-    settings = {**_AS_UPLOADED, **CREDENTIALS}
-    with ServerInStore(home, request.getfixturevalue(server_kind), prefix, settings) as started:
+    with server_of(server_kind, tmp_path_factory.mktemp("server"), request.getfixturevalue) as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
