@@ -126,6 +126,16 @@ def test_a_long_source_has_fewer_blocks() -> None:
     long.close()
 
 
+def test_a_compressed_source_has_fewer_blocks() -> None:
+    text = b"".join(b"%d: %r\n" % (n, random.Random(n).random()) for n in range(300_000))
+    packed = random.Random(5).randbytes(len(text))
+    for source, share in ((text, 4), (packed, 8), (packed[: 1 << 20], 4), (packed + 2 * text, 4)):
+        index = SourceIndex.build(source)
+        assert share - 0.1 < len(source) / index.nbytes <= share
+        assert len(encode_window(index, source[500_000:700_000])) < 100
+        index.close()
+
+
 def test_seed_makes_deltas_reproducible(source: bytes) -> None:
     target = source[7:400_000] + b"new" + source[300_000:]
     one, two = (SourceIndex.build(source, seed=5) for _ in range(2))
