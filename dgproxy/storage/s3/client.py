@@ -19,12 +19,15 @@ from typing import Any, Final, TypeVar
 import aioboto3
 from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
+from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
 from dgproxy.storage.errors import Unavailable
 from dgproxy.storage.s3 import silence
+from dgproxy.storage.s3.dates import read_date
 from dgproxy.storage.s3.failures import FAILURES, TRANSIENT, from_failure, never_sent
 from dgproxy.storage.s3.silence import Body, Silence, giving_up, is_silence
+from dgproxy.version import __version__
 
 _T = TypeVar("_T")
 
@@ -156,7 +159,10 @@ class _Session(AIOHTTPSession):  # type: ignore[misc]  # it has no types
 @asynccontextmanager
 async def connected(store: Store) -> AsyncIterator[Client]:
     """A client of the store for the block. Nothing is sent yet."""
+    sdk = get_session()
+    sdk.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_date)
     session = aioboto3.Session(
+        botocore_session=sdk,
         aws_access_key_id=store.access_key_id,
         aws_secret_access_key=store.secret_access_key,
         aws_session_token=store.session_token,
@@ -165,6 +171,8 @@ async def connected(store: Store) -> AsyncIterator[Client]:
     )
     config = AioConfig(
         http_session_cls=_Session,
+        # botocore's own says more, and is put together anew for each call: a tenth of a small call's time.
+        user_agent=f"DeltaGliderProxy/{__version__}",
         max_pool_connections=CONNECTIONS,
         connect_timeout=_CONNECT,
         read_timeout=silence.SILENCE,
