@@ -22,7 +22,6 @@ __all__ = [
     "decode_window",
     "to_plain",
     "to_residual",
-    "window_room",
 ]
 
 #: A window's header up to its sections, and these: data, instructions, addresses.
@@ -30,13 +29,6 @@ Parts = tuple[Buffer, Buffer, Buffer, Buffer]
 
 #: Bytes: from this length on a run is cheaper to leave where it is than to copy.
 _PIECE: Final = 64 << 10
-
-_uncleared: Final = ffi.new_allocator(should_clear_after_alloc=False)
-
-
-def window_room(size: int = WINDOW_MAX) -> memoryview:
-    """Memory for `decode_window` to write to; what is in it before is anything."""
-    return memoryview(ffi.buffer(_uncleared("uint8_t[]", size)))
 
 
 def decode_window(

@@ -9,7 +9,7 @@ the GIL is released while the core works.
 
 What the input breaks is `CorruptDelta`, what the caller breaks is ValueError or RuntimeError, and the rest
 (memory, a damaged index) is `CodecError`. No I/O, no threads and no policy here, and no code: `index`,
-`encoder` and `decoder` have it.
+`encoder` and `decoder` have it, `rooms` the memory of windows.
 """
 
 from dgproxy.codec.core import Buffer, CodecError, CorruptDelta
@@ -22,7 +22,6 @@ from dgproxy.codec.decoder import (
     decode_window,
     to_plain,
     to_residual,
-    window_room,
 )
 from dgproxy.codec.encoder import (
     FILE_HEADER,
@@ -35,6 +34,7 @@ from dgproxy.codec.encoder import (
     window_view,
 )
 from dgproxy.codec.index import SourceIndex, difference
+from dgproxy.codec.rooms import window_room
 
 __all__ = [
     "FILE_HEADER",

@@ -8,11 +8,11 @@ where images are kept, is not known here.
 import mmap
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final, Self
 
 from dgproxy.codec._vcd import ffi, lib
 from dgproxy.codec.core import Buffer, borrow, check
+from dgproxy.codec.rooms import huge_pages
 
 __all__ = ["SourceIndex", "difference"]
 
@@ -31,8 +31,6 @@ _STRETCHES: Final = 16
 _STRETCH: Final = 512
 _NOISE: Final = 200
 _LOOKED_AT: Final = 4 << 20
-#: Bytes: x86-64 and most arm64 kernels. Elsewhere the index just has pages of another size.
-_HUGE_PAGE: Final = 2 << 20
 
 
 class SourceIndex:
@@ -72,7 +70,7 @@ class SourceIndex:
             raise ValueError(f"no index of {len(view)} bytes fits into {max_memory} bytes of memory")
         size = ffi.new("size_t *")
         check(lib.vcd_index_size(len(view), stride, size))
-        mapping = _room(size[0])
+        mapping = huge_pages(size[0])
         index = cls(view, memoryview(mapping)[: size[0]], mapping)
         try:
             index._fill(stride, int.from_bytes(os.urandom(8)) if seed is None else seed, progress)
@@ -171,19 +169,3 @@ def _is_noise(view: memoryview) -> bool:
     step = (len(view) - _STRETCH) // (_STRETCHES - 1)
     stretches = (view[at : at + _STRETCH] for at in range(0, _STRETCHES * step, step))
     return 2 * sum(len(set(stretch)) >= _NOISE for stretch in stretches) > _STRETCHES
-
-
-def _room(size: int) -> mmap.mmap:
-    """At least `size` zero bytes, given back at once on close, in huge pages but for a short end.
-
-    Random lookups miss page tables less, and there are fewer faults.
-    """
-    # A whole number of huge pages, so that Linux lets the first one begin where the mapping does. Shared
-    # memory, the default, has none.
-    pages = -(-size // _HUGE_PAGE)
-    mapping = mmap.mmap(-1, pages * _HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    huge = (size + _HUGE_PAGE // 2) // _HUGE_PAGE * _HUGE_PAGE
-    if huge and hasattr(mmap, "MADV_HUGEPAGE"):
-        with suppress(OSError):  # a kernel without them may refuse
-            mapping.madvise(mmap.MADV_HUGEPAGE, 0, huge)
-    return mapping

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from dgproxy.codec import forms, frames
-from dgproxy.codec.delta import CorruptDelta, SourceIndex
+from dgproxy.codec.delta import CorruptDelta, SourceIndex, window_room
 from dgproxy.codec.forms import Form
 from dgproxy.engine.manifest import Codec
 from dgproxy.storage.backend import Buffer
@@ -113,7 +113,7 @@ class _Delta:
     def decode(self, stored: Buffer, length: int, source: memoryview | None, begins: int = 0) -> Buffer:
         if source is None:
             raise CorruptDelta("REFERENCE", "a delta without a reference in its manifest")
-        return forms.decode(source, stored, length, self.form, begins=begins)
+        return forms.decode(source, stored, length, self.form, window_room(length), begins=begins)
 
 
 RAW: Final[Coding] = _Raw()

@@ -150,8 +150,8 @@ async def _is_sound(engine: Engine, bucket: str, twin: Manifest) -> bool:
         return False
     try:
         async with AsyncExitStack() as stack:
-            async for _ in await open_manifest(engine, stack, bucket, twin, 0, twin.size):
-                pass
+            async for window in await open_manifest(engine, stack, bucket, twin, 0, twin.size):
+                del window  # its memory is for the next one
     except (RecordNotFound, ObjectDamaged) as error:
         _log.error(
             "damaged object met; its bytes are stored anew", bucket=bucket, key=twin.key, error=str(error)

@@ -7,11 +7,15 @@ on how they arrived.
 """
 
 import hashlib
+from typing import Final
 
 from dgproxy import timing
+from dgproxy.codec.delta import window_room
 from dgproxy.engine.body import Body, Digests
 from dgproxy.engine.errors import ObjectTooLarge
 from dgproxy.engine.manifest import WINDOW
+
+_NOTHING: Final = memoryview(b"")
 
 
 class Incoming:
@@ -21,10 +25,10 @@ class Incoming:
         self._declared = body.size
         self._limit = limit
         self._chunks = aiter(body)
-        self._rest = memoryview(b"")
+        self._rest = _NOTHING
         # One byte more than a small body needs: a window that does not fill its buffer is the last one.
         capacity = WINDOW if body.size is None else min(WINDOW, body.size + 1)
-        self._buffers = (bytearray(capacity), bytearray(capacity if capacity == WINDOW else 0))
+        self._buffers = [window_room(capacity), window_room(capacity if capacity == WINDOW else 0)]
         self._turn = 0
         self._size = 0
         self._md5 = hashlib.md5(usedforsecurity=False)
@@ -35,7 +39,7 @@ class Incoming:
 
         Raises ObjectTooLarge, and what the body raises.
         """
-        buffer = memoryview(self._buffers[self._turn])
+        buffer = self._buffers[self._turn]
         self._turn ^= 1
         filled = 0
         while filled < len(buffer):
@@ -55,6 +59,11 @@ class Incoming:
         if self._size > self._limit:
             raise ObjectTooLarge(f"the body is larger than the {self._limit} bytes allowed here")
         return buffer[:filled]
+
+    def close(self) -> None:
+        """No more windows: their memory goes back as soon as nobody has one of them any more."""
+        self._buffers = [_NOTHING, _NOTHING]
+        self._rest = _NOTHING
 
     def digest(self, window: memoryview) -> None:
         """Take a window into the running digests; call in order, on a worker thread when it is large."""

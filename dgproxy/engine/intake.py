@@ -68,9 +68,9 @@ class _Plan:
                 await staging.turn_whole()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Arrival:
-    """A body of which the first window is here, and where it is going."""
+    """A body of which the first window is here, until all of it is staged, and where it is going."""
 
     engine: Engine
     bucket: str
@@ -106,6 +106,9 @@ class _Arrival:
                 work.start(self._work(staging, choice, window, number))
                 number += 1
             await work.result()
+        # The commit may read an object of the same bytes, which takes as much memory again.
+        self.first = memoryview(b"")
+        self.incoming.close()
         return self.incoming.digests()
 
     async def _work(self, staging: Staging, choice: Choice | None, window: memoryview, number: int) -> None:

@@ -132,15 +132,19 @@ async def _send(call: Call, reading: Reading, status: int, headers: dict[str, st
     response = web.StreamResponse(status=status, headers=headers)
     await call.exchange.begin(response)
     while data is not None:
-        view = memoryview(data)
-        for offset in range(0, len(view), _SLICE):
-            piece = view[offset : offset + _SLICE]
-            with timing.stage("send"):
-                await response.write(piece)
-            call.exchange.sent += len(piece)
+        await _send_window(call, response, memoryview(data))
+        data = None  # what the transport has done with is memory for the next window
         data = await anext(windows, None)
     await response.write_eof()
     return response
+
+
+async def _send_window(call: Call, response: web.StreamResponse, window: memoryview) -> None:
+    for offset in range(0, len(window), _SLICE):
+        piece = window[offset : offset + _SLICE]
+        with timing.stage("send"):
+            await response.write(piece)
+        call.exchange.sent += len(piece)
 
 
 async def delete_object(call: Call) -> web.StreamResponse:

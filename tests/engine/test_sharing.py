@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Blobs that several objects use: copies inside a bucket, and bytes that come twice."""
 
+import ctypes
 import hashlib
 import random
+import weakref
 from itertools import pairwise
 
 import pytest
 
-from dgproxy.engine import keys, record, uploads
+from dgproxy.engine import codecs, incoming, keys, record, uploads
 from dgproxy.engine.commit import anything
 from dgproxy.engine.delete import delete_objects
 from dgproxy.engine.errors import ObjectDamaged, UploadNotFound
@@ -83,6 +85,39 @@ async def test_a_copy_of_a_multipart_object_has_the_etag_of_its_bytes(world: Wor
     for key in await world.listed():
         await world.delete(key)
     await world.assert_clean()
+
+
+class Rooms:
+    """Counts who has memory of a window, in place of `window_room`."""
+
+    def __init__(self) -> None:
+        self.lent = self.most = 0
+
+    def __call__(self, size: int) -> memoryview:
+        room = (ctypes.c_ubyte * size)()
+        if size >= WINDOW:
+            self.lent += 1
+            self.most = max(self.most, self.lent)
+            weakref.finalize(room, self._back)
+        return memoryview(room).cast("B")
+
+    def _back(self) -> None:
+        self.lent -= 1
+
+
+async def test_a_duplicate_takes_no_more_memory_than_an_upload(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the upload had is free when the object of the same bytes is read."""
+    data = version(4 * WINDOW, 1)
+    await world.put("s/reference.zip", version(4 * WINDOW, 0))
+    first = await world.put("s/first.zip", data)
+    rooms = Rooms()
+    for user in (incoming, codecs):
+        monkeypatch.setattr(user, "window_room", rooms)
+    second = await world.put("s/second.zip", data)
+    assert (first.storage, second.extents) == ("delta", first.extents)
+    assert rooms.most <= 3  # one to show, one being decoded, and a thread that is done may not have let go
 
 
 async def test_copies_of_copies_and_what_is_left_of_them(world: World) -> None:
