@@ -7,6 +7,7 @@ processes there are is the supervisor's business, and what the parts do is their
 
 import asyncio
 import ctypes
+import importlib
 import os
 import resource
 import socket
@@ -36,7 +37,7 @@ from dgproxy.listen import BACKLOG
 from dgproxy.logs import get_logger
 from dgproxy.s3.bucket_cors import for_origins
 from dgproxy.s3.grants import Grant
-from dgproxy.storage import filesystem, s3
+from dgproxy.storage import filesystem
 from dgproxy.storage.backend import Backend, BucketExists
 from dgproxy.storage.cache import FileCache
 from dgproxy.worker import RELOAD
@@ -73,7 +74,12 @@ def claim(settings: Settings) -> Iterator[None]:
 
 
 def check(settings: Settings) -> None:
-    """Find out before anything is made what would stop every worker. Raises StartError."""
+    """Find out before anything is made what would stop every worker. Raises StartError.
+
+    The last thing before they are forked: what only some settings need is brought in for all of them.
+    """
+    if settings.s3_endpoint is not None:
+        importlib.import_module("dgproxy.storage.s3")
     certificate = _certificate(settings)
     if certificate is not None:
         tls.load(certificate)
@@ -180,18 +186,19 @@ async def _backend(settings: Settings, cache: FileCache) -> AsyncIterator[Backen
         async with opened as backend:
             yield backend
         return
-    async with s3.opened(_store(settings), cache.locks, alone=settings.s3_only_writer) as store:
-        with suppress(BucketExists):
-            await store.create_bucket(settings.default_bucket)
-        await store.probe(settings.default_bucket)
-        yield store
+    async with _object_store(settings, cache) as backend:
+        yield backend
 
 
-def _store(settings: Settings) -> s3.Store:
+@asynccontextmanager
+async def _object_store(settings: Settings, cache: FileCache) -> AsyncIterator[Backend]:
+    # Here, not above: it brings in aioboto3, 5 MB for each process that a directory does without.
+    from dgproxy.storage import s3  # noqa: PLC0415
+
     def secret(value: SecretStr | None) -> str | None:
         return value.get_secret_value() or None if value is not None else None
 
-    return s3.Store(
+    store = s3.Store(
         endpoint=settings.s3_endpoint,
         region=settings.s3_region,
         path_style=settings.s3_force_path_style,
@@ -200,6 +207,11 @@ def _store(settings: Settings) -> s3.Store:
         session_token=secret(settings.aws_session_token),
         bucket_prefix=settings.s3_bucket_prefix or "",
     )
+    async with s3.opened(store, cache.locks, alone=settings.s3_only_writer) as backend:
+        with suppress(BucketExists):
+            await backend.create_bucket(settings.default_bucket)
+        await backend.probe(settings.default_bucket)
+        yield backend
 
 
 @asynccontextmanager
@@ -325,8 +337,9 @@ def _allow_open_files() -> None:
 def _use_one_arena() -> None:
     """Let all threads allocate from one heap, where the C library is glibc (mallopt(3), M_ARENA_MAX).
 
-    Each thread's own heap keeps the window buffers that were freed on it: eight uploads at once took 414 MB
-    at their peak, with one heap 340. Threads here allocate rarely and work long, so they don't wait for it.
+    Each thread's own heap keeps what was freed on it: when window buffers were there, eight uploads at once
+    took 414 MB at their peak, with one heap 340. Threads here allocate rarely and work long, so they don't
+    wait for it.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

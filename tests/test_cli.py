@@ -301,3 +301,12 @@ def test_ctrl_c_on_a_terminal(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(ended) == 0, said
     assert b"Traceback" not in said
     assert said.rstrip().endswith(b"stopped")
+
+
+def test_a_server_over_a_directory_does_without_the_client_of_object_stores() -> None:
+    """That is 5 MB for each process."""
+    script = "import sys, dgproxy.app; print(sorted({'aioboto3', 'boto3', 'botocore'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, env=environment({})
+    )
+    assert done.stdout == b"[]\n"
