@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from dgproxy.engine import inventory, keys, record, statistics
+from dgproxy.engine import inventory, keys, notes, record, statistics
 from dgproxy.engine.ahead import Ahead
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import EngineError
@@ -54,7 +54,7 @@ async def kept(engine: Engine) -> AsyncIterator[None]:
     async def announce(bucket: str) -> bool:
         try:
             data = record.encode(_Open(engine.now()))
-            await engine.backend.write_record(bucket, keys.ledger(process), data)
+            await notes.write(engine, bucket, keys.ledger(process), data)
             opened.add(bucket)
         except StorageError as error:
             _log.warning("statistics may be lost if this process dies", bucket=bucket, error=str(error))

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from dgproxy.engine import keys, record
+from dgproxy.engine import keys, notes, record
 from dgproxy.engine.context import Engine
 from dgproxy.storage.backend import RecordNotFound
 
@@ -33,9 +33,9 @@ async def read(engine: Engine, bucket: str, name: str) -> bytes | None:
 
 
 async def write(engine: Engine, bucket: str, name: str, document: bytes) -> None:
-    """Make or replace a setting. Raises BucketNotFound and the storage layer's errors."""
+    """Make or replace a setting. Raises BucketNotFound, BucketClosing and the storage layer's errors."""
     data = record.encode(Setting(1, document.decode()))
-    await engine.backend.write_record(bucket, keys.setting(name), data)
+    await notes.write(engine, bucket, keys.setting(name), data)
 
 
 async def remove(engine: Engine, bucket: str, name: str) -> None:

@@ -18,10 +18,10 @@ from typing import Final, Literal
 import msgspec
 import structlog
 
-from dgproxy.engine import keys, record
+from dgproxy.engine import keys, notes, record
 from dgproxy.engine.ahead import Ahead
 from dgproxy.engine.context import Engine
-from dgproxy.engine.errors import EngineError, ObjectDamaged
+from dgproxy.engine.errors import BucketClosing, EngineError, ObjectDamaged
 from dgproxy.storage.backend import BucketNotFound, Record, RecordNotFound, StorageError
 
 _log = structlog.get_logger(__name__)
@@ -121,10 +121,10 @@ async def _end(engine: Engine, bucket: str, run: Run) -> None:
 
 async def _write(engine: Engine, bucket: str, place: str, run: Run) -> bool:
     try:
-        await engine.backend.write_record(bucket, place, record.encode(run), durable=False)
+        await notes.write(engine, bucket, place, record.encode(run), durable=False)
     except BucketNotFound:
         return False  # deleted since
-    except StorageError as error:
+    except (StorageError, BucketClosing) as error:
         _log.warning("the Health page does not show this run", bucket=bucket, error=str(error))
         return False
     return True

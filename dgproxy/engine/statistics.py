@@ -11,13 +11,12 @@ at most. `engine.bookkeeping` decides when all this happens.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
 import structlog
 
-from dgproxy.engine import inventory, keys, record
+from dgproxy.engine import inventory, keys, notes, record
 from dgproxy.engine.commit import in_epoch, parse
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import Contended, EngineError, ObjectDamaged
@@ -160,25 +159,13 @@ async def _add(engine: Engine, bucket: str, space: str, entries: Entries) -> boo
 async def _replace(
     engine: Engine, bucket: str, space: str, state: _State | None, version: str, epoch: str
 ) -> None:
-    """Write one record, or remove it, while no DeleteBucket takes the bucket along.
-
-    A record written behind that would be in the next bucket of this name; and a store that looks whether a
-    bucket is there and then writes would leave one behind that nobody made.
-    """
+    """Write one record, or remove it, while no DeleteBucket takes the bucket along."""
     place = keys.statistics(space)
-    async with in_epoch(engine, bucket):
-        if state is None:
-            if version != ABSENT:
-                await engine.backend.remove_record(bucket, place, expect=version)
-            return
-        looked = await engine.leases.renew(bucket, epoch)
-        written = await engine.backend.write_record(bucket, place, record.encode(state), expect=version)
-        try:
-            await engine.leases.confirm(bucket, epoch, looked)
-        except BucketNotFound:
-            with suppress(VersionConflict, RecordNotFound, BucketNotFound):
-                await engine.backend.remove_record(bucket, place, expect=written)
-            raise
+    if state is not None:
+        await notes.write(engine, bucket, place, record.encode(state), epoch=epoch, expect=version)
+    elif version != ABSENT:
+        async with in_epoch(engine, bucket):
+            await engine.backend.remove_record(bucket, place, expect=version)
 
 
 async def _state(engine: Engine, bucket: str, space: str) -> tuple[_State, str]:

@@ -7,7 +7,7 @@ parts are the business of `engine.parts`, Abort that of `engine.ending`, Complet
 
 import msgspec
 
-from dgproxy.engine import inventory, keys, record
+from dgproxy.engine import inventory, keys, notes, record
 from dgproxy.engine.commit import read
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import ObjectDamaged, ObjectNotFound, UploadNotFound
@@ -55,7 +55,7 @@ async def begin(
     checksum_algorithm: str = "",
     checksum_type: str = "",
 ) -> Upload:
-    """Start an upload. Raises BucketNotFound and the storage layer's errors."""
+    """Start an upload. Raises BucketNotFound, BucketClosing and the storage layer's errors."""
     upload = Upload(
         id=engine.new_id(),
         key=key,
@@ -64,7 +64,7 @@ async def begin(
         checksum_algorithm=checksum_algorithm,
         checksum_type=checksum_type,
     )
-    await engine.backend.write_record(bucket, keys.upload(upload.id), record.encode(upload), expect=ABSENT)
+    await notes.write(engine, bucket, keys.upload(upload.id), record.encode(upload), expect=ABSENT)
     return upload
 
 

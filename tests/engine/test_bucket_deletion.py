@@ -16,7 +16,17 @@ from typing import Any, cast
 
 import pytest
 
-from dgproxy.engine import bucket_state, buckets, deletion, keys, leases, statistics
+from dgproxy.engine import (
+    bookkeeping,
+    bucket_settings,
+    bucket_state,
+    buckets,
+    deletion,
+    keys,
+    leases,
+    runs,
+    statistics,
+)
 from dgproxy.engine.errors import (
     BucketClosing,
     Contended,
@@ -538,6 +548,56 @@ async def test_over_a_store_that_looks_and_then_deletes(
                 assert set(there) <= set(await one.listed())
                 for key in await other.listed():
                     assert await other.get(key) in (SMALL, LARGE)
+
+
+async def run(world: World) -> None:
+    """What gc leaves of itself, while it runs and at its end."""
+    async with runs.recorded(world.engine, world.bucket, runs.Run(command="gc")):
+        await asyncio.sleep(0.02)
+
+
+#: What is written beside the objects, by whom nobody waits for when a bucket is deleted.
+BESIDE: tuple[Callable[[World], Awaitable[object]], ...] = (
+    lambda world: statistics.flush(world.engine),
+    lambda world: world.engine.ledger.open(world.bucket),
+    lambda world: world.begin("upload"),
+    lambda world: bucket_settings.write(world.engine, world.bucket, bucket_settings.CORS, b"<x/>"),
+    run,
+)
+
+
+async def test_nothing_beside_the_objects_brings_a_bucket_back(
+    seaweedfs: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real store looks whether the bucket is there, and then writes, and makes it anew if need be."""
+    chance = random.Random(1)
+    async with over_store(replace(seaweedfs, bucket_prefix="back-"), tmp_path, alone=True) as worlds:
+        backend, engine = worlds[0].backend, worlds[1].engine
+        delete_bucket, begun = backend.delete_bucket, asyncio.Event()
+
+        async def slowly(bucket: str) -> None:
+            begun.set()
+            await asyncio.sleep(chance.random() * 0.02)
+            await delete_bucket(bucket)
+
+        async def beside(write: Callable[[World], Awaitable[object]], world: World) -> None:
+            await begun.wait()
+            await asyncio.sleep(chance.random() * 0.02)
+            await outcome(write(world))
+
+        monkeypatch.setattr(backend, "delete_bucket", slowly)
+        async with bookkeeping.kept(engine):
+            for round_ in range(12):
+                name = f"b{round_}"
+                await buckets.create_bucket(engine, name)
+                engine.ledger.doubt(name, "s/")
+                begun.clear()
+                gone, *_ = await asyncio.gather(
+                    outcome(buckets.delete_bucket(worlds[0].engine, name)),
+                    *(beside(write, World(engine, name)) for write in BESIDE),
+                )
+                assert gone is None
+                assert name not in {bucket.name for bucket in await backend.list_buckets()}
 
 
 @pytest.mark.usefixtures("hasty")

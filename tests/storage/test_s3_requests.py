@@ -134,6 +134,7 @@ async def test_multipart(world: World) -> None:
     data = random.Random(3).randbytes(6 * MIB)
     await world.put("first", b"")
     assert await requests_of(world.begin("large.bin")) == [PUT]
+    assert await requests_of(cold(world).begin("large.bin")) == [GET, PUT]
     for reader, looks in ((world, 0), (cold(world), 1)):
         await complete_two_parts(world, reader, data, looks)
         await world.delete("large.bin")
