@@ -7,7 +7,7 @@
  *
  * Included once by each kernels_*.c, after wide.h.
  */
-enum { PLACES_AT_ONCE = 8 };
+enum { PLACES_AT_ONCE = 8, BUCKETS_AT_ONCE = 16 };
 
 #if defined(VCD_WIDE_AVX512)
 
@@ -149,6 +149,59 @@ VCD_INLINE unsigned slots_equal(const uint32_t *bucket, uint32_t mask, uint32_t 
 }
 
 #endif
+
+#if defined(VCD_WIDE_AVX512)
+
+/* One bit for each of BUCKETS_AT_ONCE places that has a slot with its tag. */
+VCD_INLINE unsigned buckets_fit_wide(const struct source_view *view, const uint64_t *places) {
+    const __m512i each = _mm512_set_epi32(6, 6, 6, 6, 4, 4, 4, 4, 2, 2, 2, 2, 0, 0, 0, 0);
+    const __m512i mask = _mm512_set1_epi32((int32_t)~view->block_mask);
+    uint64_t fits = 0; /* four bits for each */
+    for (unsigned i = 0; i < BUCKETS_AT_ONCE; i += 4) {
+        const uint32_t *slots = view->slots;
+        __m512i four =
+            _mm512_castsi128_si512(_mm_loadu_si128((const void *)(slots + place_bucket(places[i]))));
+        four =
+            _mm512_inserti32x4(four, _mm_loadu_si128((const void *)(slots + place_bucket(places[i + 1]))), 1);
+        four =
+            _mm512_inserti32x4(four, _mm_loadu_si128((const void *)(slots + place_bucket(places[i + 2]))), 2);
+        four =
+            _mm512_inserti32x4(four, _mm_loadu_si128((const void *)(slots + place_bucket(places[i + 3]))), 3);
+        __m512i tags = _mm512_castsi256_si512(_mm256_loadu_si256((const void *)(places + i)));
+        __m512i differs = _mm512_xor_si512(four, _mm512_permutexvar_epi32(each, tags));
+        fits |= (uint64_t)_mm512_testn_epi32_mask(differs, mask) << (4 * i);
+    }
+    fits |= fits >> 1;
+    fits |= fits >> 2;
+    return (unsigned)_pext_u64(fits, UINT64_C(0x1111111111111111));
+}
+
+#else
+
+/* One bit for each of BUCKETS_AT_ONCE places that has a slot with its tag. */
+VCD_INLINE unsigned buckets_fit_wide(const struct source_view *view, const uint64_t *places) {
+    unsigned fits = 0;
+    for (unsigned i = 0; i < BUCKETS_AT_ONCE; i++) {
+        const uint32_t *bucket = view->slots + place_bucket(places[i]);
+        fits |= (unsigned)(slots_equal(bucket, ~view->block_mask, place_tag(places[i])) != 0) << i;
+    }
+    return fits;
+}
+
+#endif
+
+/* One bit for each of `count` <= BUCKETS_AT_ONCE places that has a slot with its tag. */
+VCD_INLINE unsigned buckets_fit(const struct source_view *view, const uint64_t *places, size_t count) {
+    if (VCD_LIKELY(count == BUCKETS_AT_ONCE)) {
+        return buckets_fit_wide(view, places);
+    }
+    unsigned fits = 0;
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t *bucket = view->slots + place_bucket(places[i]);
+        fits |= (unsigned)(slots_equal(bucket, ~view->block_mask, place_tag(places[i])) != 0) << i;
+    }
+    return fits;
+}
 
 /* The places of `count` consecutive offsets; 15 bytes more than `count` can be read. */
 static void find_places(const struct source_view *view, const uint8_t *data, size_t count, uint64_t *places) {

@@ -20,10 +20,12 @@ struct kernels {
 
     /*
      * Replaces what is in `list`, and says the target's Adler-32. `position`: where in the source to look
-     * first. VCD_E_MEMORY or VCD_OK.
+     * first. `dry_per_step`: after how many bytes without a match the index is looked at a byte further on,
+     * 1 to 16. VCD_E_MEMORY or VCD_OK.
      */
     vcd_error (*find_matches)(const struct source_view *view, const uint8_t *target, size_t size,
-                              uint64_t position, struct match_list *list, uint32_t *checksum);
+                              uint64_t position, unsigned dry_per_step, struct match_list *list,
+                              uint32_t *checksum);
 
     /* Replaces what is in `out` by `list` with short copies between its matches. VCD_E_MEMORY or VCD_OK. */
     vcd_error (*fill_gaps)(const struct source_view *view, const uint8_t *target, size_t size,

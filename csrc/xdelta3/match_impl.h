@@ -14,8 +14,8 @@
  *
  * After DRY_MAX bytes without a good match only `stride` offsets out of a growing step are looked up:
  * enough to find any stretch that is longer than the step, and data that has nothing in common with the
- * source passes quickly. The diagonal is still compared everywhere, since that costs next to nothing; the
- * short copies it gives in densely changed data do not count as good.
+ * source passes quickly. The diagonal is still compared everywhere, since that costs next to nothing as long
+ * as both sides are asked for in time; the short copies it gives in densely changed data do not count as good.
  *
  * The diagonal is worth more than a short match elsewhere, which is mostly chance: leaving it must pay
  * (accept_hit), and as long as it looks right lookups wait. But tables look alike on many diagonals, so
@@ -28,19 +28,18 @@
  * found is the same for all of them.
  */
 enum {
-    RESUME_MIN = 8,    /* shortest copy on a known diagonal: its address takes one or two bytes */
-    RESUME_ALIKE = 4,  /* shortest where at least */
-    VERY_ALIKE = 44,   /* of 64 bytes are equal, so that it is not chance */
-    BATCH = 64,        /* bytes per step, and lookups under way at once */
-    RUN_MIN = 32,      /* shortest run of one byte worth interrupting the literals */
-    GOOD_MIN = 32,     /* shorter copies do not make lookups worth while again */
-    DRY_MAX = 1024,    /* bytes without a match before lookups thin out */
-    STEP_MAX = 1024,   /* widest step then, */
-    GIVING_UP = 256,   /* or a byte for so many without a match */
-    DRY_PER_STEP = 16, /* bytes without a match per byte of step */
-    ALIKE_MIN = 32,    /* equal bytes of 64 on the diagonal that make lookups wait, until */
-    ALIKE_MAX = 2048,  /* so many bytes had no good match */
-    MARGIN = 8,        /* a short match elsewhere must be that much longer than what the diagonal has there */
+    RESUME_MIN = 8,   /* shortest copy on a known diagonal: its address takes one or two bytes */
+    RESUME_ALIKE = 4, /* shortest where at least */
+    VERY_ALIKE = 44,  /* of 64 bytes are equal, so that it is not chance */
+    BATCH = 64,       /* bytes per step, and lookups under way at once */
+    RUN_MIN = 32,     /* shortest run of one byte worth interrupting the literals */
+    GOOD_MIN = 32,    /* shorter copies do not make lookups worth while again */
+    DRY_MAX = 1024,   /* bytes without a match before lookups thin out */
+    STEP_MAX = 1024,  /* widest step then, */
+    GIVING_UP = 256,  /* or a byte for so many without a match */
+    ALIKE_MIN = 32,   /* equal bytes of 64 on the diagonal that make lookups wait, until */
+    ALIKE_MAX = 2048, /* so many bytes had no good match */
+    MARGIN = 8,       /* a short match elsewhere must be that much longer than what the diagonal has there */
     SUM_STEP = 1 << 18, /* bytes whose checksum is made at once: the second cache has room for them */
 };
 
@@ -49,13 +48,14 @@ struct search {
     const uint8_t *target;
     size_t size;
     struct match_list *list;
-    size_t literal;    /* start of what no match covers yet */
-    size_t dry_since;  /* end of the last good match, and the short ones since then */
-    uint64_t diagonal; /* source offset minus target offset of the last copy, modulo 2^64 */
-    bool on_diagonal;  /* there was a copy, or a hint */
-    unsigned alike;    /* equal bytes among the last 64 compared along it */
-    size_t summed;     /* of what is before this */
-    uint32_t checksum; /* is the checksum */
+    unsigned dry_per_step; /* bytes without a match per byte of step */
+    size_t literal;        /* start of what no match covers yet */
+    size_t dry_since;      /* end of the last good match, and the short ones since then */
+    uint64_t diagonal;     /* source offset minus target offset of the last copy, modulo 2^64 */
+    bool on_diagonal;      /* there was a copy, or a hint */
+    unsigned alike;        /* equal bytes among the last 64 compared along it */
+    size_t summed;         /* of what is before this */
+    uint32_t checksum;     /* is the checksum */
 };
 
 /* Add what was gone through to the checksum, some of it at a time; `end` may lie before what has been. */
@@ -144,6 +144,10 @@ static vcd_error follow_diagonal(struct search *search, size_t at) {
     }
     size_t size = search->size - at < BATCH ? search->size - at : BATCH;
     size = search->view->source_size - from < size ? (size_t)(search->view->source_size - from) : size;
+    if (search->size - at > FETCH_AHEAD && search->view->source_size - from > FETCH_AHEAD) {
+        VCD_PREFETCH(search->target + at + FETCH_AHEAD);
+        VCD_PREFETCH(search->view->source + from + FETCH_AHEAD);
+    }
     uint64_t equal = equal_mask(search->target + at, search->view->source + from, size);
     search->alike = (unsigned)__builtin_popcountll(equal);
     uint64_t runs = equal & equal >> 1;
@@ -206,6 +210,21 @@ static vcd_error accept_hit(struct search *search, size_t at, uint64_t from) {
     return VCD_OK;
 }
 
+/* Take the block that the index has for the 16 bytes at `at`, if it is right and good. */
+static vcd_error accept_place(struct search *search, size_t at, uint64_t place) {
+    const struct source_view *view = search->view;
+    const uint32_t *bucket = view->slots + place_bucket(place);
+    unsigned fits = slots_equal(bucket, ~view->block_mask, place_tag(place));
+    for (; fits != 0; fits &= fits - 1) {
+        uint64_t from = 0;
+        if (slot_offset(view, bucket[__builtin_ctz(fits)], place_tag(place), &from) &&
+            memcmp(view->source + from, search->target + at, FINGERPRINT_SIZE) == 0) {
+            return accept_hit(search, at, from);
+        }
+    }
+    return VCD_OK;
+}
+
 /* Look up what `count` <= BATCH target offsets from `at` on were found at; 16 bytes can be read from each. */
 static vcd_error probe(struct search *search, size_t at, size_t count) {
     const struct source_view *view = search->view;
@@ -215,19 +234,14 @@ static vcd_error probe(struct search *search, size_t at, size_t count) {
     for (size_t i = 0; i < count; i++) {
         VCD_PREFETCH(view->slots + place_bucket(places[i]));
     }
-    for (size_t i = 0; i < count; i++) {
-        const uint32_t *bucket = view->slots + place_bucket(places[i]);
-        unsigned fits = slots_equal(bucket, ~view->block_mask, place_tag(places[i]));
-        for (; VCD_UNLIKELY(fits != 0); fits &= fits - 1) {
-            uint64_t from = 0;
-            if (slot_offset(view, bucket[__builtin_ctz(fits)], place_tag(places[i]), &from) &&
-                memcmp(view->source + from, target + at + i, FINGERPRINT_SIZE) == 0) {
-                size_t before = search->literal;
-                VCD_TRY(accept_hit(search, at + i, from));
-                if (search->literal != before) {
-                    return VCD_OK;
-                }
-                break;
+    for (size_t group = 0; group < count; group += BUCKETS_AT_ONCE) {
+        size_t size = count - group < BUCKETS_AT_ONCE ? count - group : BUCKETS_AT_ONCE;
+        for (unsigned fits = buckets_fit(view, places + group, size); fits != 0; fits &= fits - 1) {
+            size_t i = group + (unsigned)__builtin_ctz(fits);
+            size_t before = search->literal;
+            VCD_TRY(accept_place(search, at + i, places[i]));
+            if (search->literal != before) {
+                return VCD_OK;
             }
         }
     }
@@ -240,7 +254,7 @@ static size_t step_from(const struct search *search, size_t at) {
     if (dry < DRY_MAX) {
         return BATCH;
     }
-    size_t step = dry / DRY_PER_STEP;
+    size_t step = dry / search->dry_per_step;
     size_t most = dry / GIVING_UP < STEP_MAX ? STEP_MAX : dry / GIVING_UP;
     return step < most ? step : most;
 }
@@ -268,12 +282,14 @@ static bool trusts_diagonal(const struct search *search) {
 }
 
 static vcd_error find_matches(const struct source_view *view, const uint8_t *target, size_t size,
-                              uint64_t position, struct match_list *list, uint32_t *checksum) {
+                              uint64_t position, unsigned dry_per_step, struct match_list *list,
+                              uint32_t *checksum) {
     struct search state = {
         .view = view,
         .target = target,
         .size = size,
         .list = list,
+        .dry_per_step = dry_per_step,
         .diagonal = position,
         .on_diagonal = true,
         .checksum = ADLER32_NONE,
