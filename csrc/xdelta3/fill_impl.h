@@ -22,13 +22,17 @@ enum {
     FAR_GAP_MIN = 12, /* shorter gaps do not make the source worth hashing */
     LINE_MIN = 32,
     LONG_ENOUGH = 64, /* no lazy matching from here on */
-    ADDRESS_GUESS = 4,
     PLACE_BITS = 24, /* of a slot; the rest is a tag */
-    FILL_WAYS = 4,
     DRY_STEP_LOG2 = 8,   /* a place more is passed over for each 256 bytes without a copy */
     LOOK_AHEAD = 12,     /* places whose buckets are fetched before they are needed, */
-    FAR_LOOK_AHEAD = 64, /* and so for source bytes */
+    FAR_BATCH = 16,      /* and so for source places, */
+    SOURCE_AHEAD = 512,  /* and source bytes: too few are hashed in a row for hardware to guess them */
 };
+
+/* What an address takes that is near no other one, and which addresses are those of copies from the target. */
+#define ADDRESS_MOST ((UINT64_C(1) << 28) - 1)
+#define TARGET_ADDRESS (UINT64_C(1) << 62)
+#define NO_ADDRESS (UINT64_C(3) << 62)
 
 struct fill {
     const struct source_view *view;
@@ -45,7 +49,7 @@ struct fill {
     uint64_t far_begin;
     size_t literal; /* start of what no copy covers yet, in the gap */
     size_t gap_end;
-    struct match recent[NEAR_SIZE]; /* the copies the near cache will hold */
+    uint64_t recent[NEAR_SIZE]; /* addresses the near cache will hold, as address_of has them */
     unsigned next_recent;
 };
 
@@ -71,15 +75,10 @@ VCD_INLINE uint32_t tag_of(uint32_t hash) {
     return hash << FILL_FAR_BITS & ~((UINT32_C(1) << PLACE_BITS) - 1);
 }
 
-VCD_INLINE uint32_t way(const struct fill_bucket *bucket, unsigned i) {
-    return (uint32_t)(bucket->words[i / 2] >> (i % 2 * 32));
-}
-
 /* Of a place the low PLACE_BITS are kept: all of one in the target. */
 VCD_INLINE void remember(struct fill_bucket *bucket, uint32_t hash, uint64_t place) {
     uint32_t slot = tag_of(hash) | ((uint32_t)place & ((UINT32_C(1) << PLACE_BITS) - 1));
-    bucket->words[1] = bucket->words[1] << 32 | bucket->words[0] >> 32;
-    bucket->words[0] = bucket->words[0] << 32 | slot;
+    slots_push(bucket->slots, slot);
 }
 
 static void remember_target(struct fill *fill, size_t at) {
@@ -87,6 +86,21 @@ static void remember_target(struct fill *fill, size_t at) {
         uint32_t hash = fill_hash(load_u64(fill->target + at), NEAR_HASH);
         remember(near_bucket(fill, hash), hash, at);
     }
+}
+
+/* Hash up to FAR_BATCH places of the source from `begin` on, ask for their buckets, and say how many they are. */
+VCD_INLINE size_t hash_source(const struct fill *fill, uint64_t begin, uint64_t end, uint32_t *hashes) {
+    const uint8_t *source = fill->view->source;
+    if (fill->view->source_size - begin > SOURCE_AHEAD) {
+        VCD_PREFETCH(source + begin + SOURCE_AHEAD);
+    }
+    size_t count = 0;
+    for (; count < FAR_BATCH && begin < end; begin += fill->effort->step) {
+        hashes[count] = fill_hash(load_u64(source + begin), FAR_HASH);
+        VCD_PREFETCH(far_bucket(fill, hashes[count]));
+        count++;
+    }
+    return count;
 }
 
 static void remember_source(struct fill *fill, uint64_t begin, uint64_t end) {
@@ -99,28 +113,33 @@ static void remember_source(struct fill *fill, uint64_t begin, uint64_t end) {
     } else {
         fill->far_begin = begin;
     }
-    for (; begin < end; begin += step) {
-        if (end - begin > FAR_LOOK_AHEAD) {
-            uint64_t ahead = load_u64(view->source + begin + FAR_LOOK_AHEAD);
-            VCD_PREFETCH(far_bucket(fill, fill_hash(ahead, FAR_HASH)));
+    uint32_t hashes[2][FAR_BATCH]; /* of the places at hand, and of those after them */
+    size_t count = begin < end ? hash_source(fill, begin, end, hashes[0]) : 0;
+    for (unsigned turn = 0; count > 0; turn ^= 1) {
+        uint64_t after = begin + count * step;
+        size_t next = after < end ? hash_source(fill, after, end, hashes[turn ^ 1]) : 0;
+        for (size_t i = 0; i < count; i++, begin += step) {
+            remember(far_bucket(fill, hashes[turn][i]), hashes[turn][i], begin);
         }
-        uint32_t hash = fill_hash(load_u64(view->source + begin), FAR_HASH);
-        remember(far_bucket(fill, hash), hash, begin);
+        count = next;
     }
     fill->far_next = begin > fill->far_next || begin < fill->far_begin ? begin : fill->far_next;
 }
 
+/* A number for an address, its kind in the high bits: far from all others of another kind, before and after. */
+VCD_INLINE uint64_t address_of(enum match_kind kind, uint64_t from) {
+    return from + (kind == MATCH_TARGET ? TARGET_ADDRESS : 0);
+}
+
 /* Bytes the address will take: from a recent address, from here, or in full. */
-static int address_cost(const struct fill *fill, const struct match *match) {
-    size_t cost = match->kind == MATCH_TARGET ? varint_size(match->start - match->from) : ADDRESS_GUESS;
+VCD_INLINE int address_cost(const struct fill *fill, enum match_kind kind, size_t at, uint64_t from) {
+    uint64_t address = address_of(kind, from);
+    uint64_t least = kind == MATCH_TARGET ? at - from : ADDRESS_MOST;
     for (unsigned i = 0; i < NEAR_SIZE; i++) {
-        const struct match *recent = &fill->recent[i];
-        if (recent->length > 0 && recent->kind == match->kind && match->from >= recent->from) {
-            size_t distance = varint_size(match->from - recent->from);
-            cost = distance < cost ? distance : cost;
-        }
+        uint64_t distance = address - fill->recent[i]; /* of one before it wraps to far behind it */
+        least = distance < least ? distance : least;
     }
-    return (int)cost;
+    return (int)varint_size(least);
 }
 
 static void note_recent(struct fill *fill, const struct match *match) {
@@ -129,7 +148,7 @@ static void note_recent(struct fill *fill, const struct match *match) {
         fill->line = match->length >= LINE_MIN ? fill->diagonal : fill->line;
     }
     if (match->kind != MATCH_RUN) {
-        fill->recent[fill->next_recent] = *match;
+        fill->recent[fill->next_recent] = address_of(match->kind, match->from);
         fill->next_recent = (fill->next_recent + 1) % NEAR_SIZE;
     }
 }
@@ -138,23 +157,32 @@ static void note_recent(struct fill *fill, const struct match *match) {
  * Bytes of opcodes and sizes that a copy costs. It makes two ADDs of one, or one where it begins or ends with
  * the literals; and a short ADD and a short copy have an opcode together.
  */
-static int opcode_cost(const struct fill *fill, const struct match *match) {
-    size_t literal = match->start - fill->literal;
-    int cost = match->length <= 18 ? 1 : 2;
+VCD_INLINE int opcode_cost(const struct fill *fill, size_t at, size_t length) {
+    size_t literal = at - fill->literal;
+    int cost = length <= 18 ? 1 : 2;
     cost += literal > 0;
-    cost -= match->start + match->length == fill->gap_end;
-    cost -= literal >= 1 && literal <= 4 && match->length <= 6;
+    cost -= at + length == fill->gap_end;
+    cost -= literal >= 1 && literal <= 4 && length <= 6;
     return cost;
 }
 
-static void consider(const struct fill *fill, struct find *best, struct match match) {
-    int saved = (int)match.length - opcode_cost(fill, &match);
+/*
+ * What `best` becomes when there is a copy of `length` bytes for those at `at`, too. Field by field: a struct
+ * that is copied right after it was made waits for its parts.
+ */
+static void consider(const struct fill *fill, struct find *best, enum match_kind kind, size_t at, uint64_t from,
+                     size_t length) {
+    int saved = (int)length - opcode_cost(fill, at, length);
     if (saved - 1 <= best->saved) {
         return; /* however short the address is */
     }
-    saved -= address_cost(fill, &match);
+    saved -= address_cost(fill, kind, at, from);
     if (saved > best->saved) {
-        *best = (struct find){match, saved};
+        best->saved = saved;
+        best->match.from = from;
+        best->match.start = (uint32_t)at;
+        best->match.length = (uint32_t)length;
+        best->match.kind = kind;
     }
 }
 
@@ -163,25 +191,39 @@ VCD_INLINE bool starts_alike(const uint8_t *bytes, const uint8_t *others) {
     return (load_u64(bytes) ^ load_u64(others)) << (64 - 8 * NEAR_HASH) == 0;
 }
 
-/* The copy from the source at `from`, and up to `back` bytes before. */
-static void consider_source(const struct fill *fill, struct find *best, size_t at, uint64_t from, size_t end,
+/* Length of the common start of two runs of `max` bytes, eight of which can be read. */
+VCD_INLINE size_t short_prefix(const uint8_t *a, const uint8_t *b, size_t max) {
+    uint64_t differs = load_u64(a) ^ load_u64(b);
+    size_t length = differs != 0 ? (unsigned)__builtin_ctzll(differs) / 8 : 8;
+    return length < 8 || max <= 8 ? (length < max ? length : max)
+                                  : 8 + common_prefix(a + 8, b + 8, max - 8);
+}
+
+static void consider_alike(const struct fill *fill, struct find *best, size_t at, uint64_t from, size_t end,
                             size_t back) {
-    uint64_t source_size = fill->view->source_size;
-    if (from >= source_size || source_size - from < 8 ||
-        !starts_alike(fill->target + at, fill->view->source + from)) {
-        return;
-    }
-    size_t max = source_size - from < end - at ? (size_t)(source_size - from) : end - at;
-    size_t length = common_prefix(fill->target + at, fill->view->source + from, max);
-    while (back > 0 && at > fill->literal && from > 0 &&
-           fill->target[at - 1] == fill->view->source[from - 1]) {
+    const uint8_t *target = fill->target;
+    const uint8_t *source = fill->view->source;
+    uint64_t left = fill->view->source_size - from;
+    size_t max = left < end - at ? (size_t)left : end - at;
+    size_t length = short_prefix(target + at, source + from, max);
+    while (back > 0 && at > fill->literal && from > 0 && target[at - 1] == source[from - 1]) {
         back--, at--, from--, length++;
     }
-    consider(fill, best, (struct match){from, (uint32_t)at, (uint32_t)length, MATCH_SOURCE});
+    consider(fill, best, MATCH_SOURCE, at, from, length);
+}
+
+/* The copy from the source at `from`, and up to `back` bytes before. */
+VCD_INLINE void consider_source(const struct fill *fill, struct find *best, size_t at, uint64_t from,
+                                size_t end, size_t back) {
+    uint64_t source_size = fill->view->source_size;
+    if (from < source_size && source_size - from >= 8 &&
+        starts_alike(fill->target + at, fill->view->source + from)) {
+        consider_alike(fill, best, at, from, end, back);
+    }
 }
 
 /* What the index found and was too short to stay; or the rest of it. */
-static void consider_found(struct fill *fill, struct find *best, size_t at, size_t end) {
+VCD_INLINE void consider_found(struct fill *fill, struct find *best, size_t at, size_t end) {
     const struct match_list *found = fill->found;
     while (fill->next_found < found->count &&
            (size_t)found->items[fill->next_found].start + found->items[fill->next_found].length <= at) {
@@ -196,40 +238,36 @@ static void consider_found(struct fill *fill, struct find *best, size_t at, size
 }
 
 /* The copy at `at`, or a little before, ending at most at `end`, that saves most. Eight bytes can be read. */
-static struct find find_best(struct fill *fill, size_t at, size_t end, bool far) {
-    struct find best = {.saved = 0};
+VCD_INLINE void find_best(struct fill *fill, size_t at, size_t end, bool with_far, struct find *best) {
     const uint8_t *target = fill->target;
     uint64_t bytes = load_u64(target + at);
     const uint32_t place_mask = (UINT32_C(1) << PLACE_BITS) - 1;
     uint32_t hash = fill_hash(bytes, NEAR_HASH);
     const struct fill_bucket *near = near_bucket(fill, hash);
-    for (unsigned i = 0; i < FILL_WAYS; i++) {
-        size_t from = way(near, i) & place_mask;
-        if ((way(near, i) & ~place_mask) != tag_of(hash) || from >= at ||
-            !starts_alike(target + at, target + from)) {
-            continue;
+    best->saved = 0;
+    for (unsigned fits = slots_equal(near->slots, ~place_mask, tag_of(hash)); fits != 0; fits &= fits - 1) {
+        size_t from = near->slots[__builtin_ctz(fits)] & place_mask;
+        if (from < at && starts_alike(target + at, target + from)) {
+            size_t length = short_prefix(target + at, target + from, end - at);
+            consider(fill, best, MATCH_TARGET, at, from, length);
         }
-        size_t length = common_prefix(target + at, target + from, end - at);
-        consider(fill, &best, (struct match){from, (uint32_t)at, (uint32_t)length, MATCH_TARGET});
     }
-    consider_source(fill, &best, at, at + fill->diagonal, end, 0);
+    consider_source(fill, best, at, at + fill->diagonal, end, 0);
     if (fill->line != fill->diagonal) {
-        consider_source(fill, &best, at, at + fill->line, end, 0);
+        consider_source(fill, best, at, at + fill->line, end, 0);
     }
-    consider_found(fill, &best, at, end);
-    if (!far) {
-        return best;
+    consider_found(fill, best, at, end);
+    if (!with_far) {
+        return;
     }
     hash = fill_hash(bytes, FAR_HASH);
-    const struct fill_bucket *bucket = far_bucket(fill, hash);
-    for (unsigned i = 0; i < FILL_WAYS; i++) {
+    const struct fill_bucket *far = far_bucket(fill, hash);
+    for (unsigned fits = slots_equal(far->slots, ~place_mask, tag_of(hash)); fits != 0; fits &= fits - 1) {
         /* The last place before far_next that has these low bits. */
-        uint64_t from = fill->far_next - 1 - ((fill->far_next - 1 - way(bucket, i)) & place_mask);
-        if ((way(bucket, i) & ~place_mask) == tag_of(hash)) {
-            consider_source(fill, &best, at, from, end, fill->effort->step - 1);
-        }
+        uint64_t from =
+            fill->far_next - 1 - ((fill->far_next - 1 - far->slots[__builtin_ctz(fits)]) & place_mask);
+        consider_source(fill, best, at, from, end, fill->effort->step - 1);
     }
-    return best;
 }
 
 /* Short gaps are many, and each worth less of the source. */
@@ -249,41 +287,45 @@ static vcd_error fill_gap(struct fill *fill, size_t at, size_t end) {
     size_t dry_since = at;
     fill->literal = at;
     fill->gap_end = end;
-    struct find known = {.saved = 0}; /* what is best at `at`, found from the place before */
-    while (at < end) {
-        if (far && at >= slid) {
-            slid = end - at < STRETCH ? end : at + STRETCH;
-            slide(fill, at, slid);
-        }
-        if (fill->size - at < 8 || end - at < NEAR_HASH) {
-            break;
-        }
-        if (fill->size - at >= 8 + LOOK_AHEAD) {
-            uint64_t ahead = load_u64(fill->target + at + LOOK_AHEAD);
-            VCD_PREFETCH(near_bucket(fill, fill_hash(ahead, NEAR_HASH)));
-            VCD_PREFETCH(far_bucket(fill, fill_hash(ahead, FAR_HASH)));
-        }
-        struct find best = known.saved > 0 ? known : find_best(fill, at, end, far);
-        known.saved = 0;
-        remember_target(fill, at);
-        if (best.saved > 0 && best.match.length < LONG_ENOUGH && fill->size - at > 8 && at + 1 < end) {
-            struct find next = find_best(fill, at + 1, end, far);
-            if (next.saved > best.saved) {
-                known = next;
-                at++;
+    struct find finds[2] = {{.saved = 0}, {.saved = 0}};
+    struct find *best = &finds[0]; /* what was found at the place before, and */
+    struct find *next = &finds[1]; /* what is found here */
+    for (;;) {
+        if (fill->size - at >= 8 && at < end && end - at >= NEAR_HASH) {
+            if (far && at >= slid) {
+                slid = end - at < STRETCH ? end : at + STRETCH;
+                slide(fill, at, slid);
+            }
+            if (fill->size - at >= 8 + LOOK_AHEAD) {
+                uint64_t ahead = load_u64(fill->target + at + LOOK_AHEAD);
+                VCD_PREFETCH(near_bucket(fill, fill_hash(ahead, NEAR_HASH)));
+                VCD_PREFETCH(far_bucket(fill, fill_hash(ahead, FAR_HASH)));
+            }
+            find_best(fill, at, end, far, next);
+            if (next->saved > best->saved) {
+                struct find *swapped = best;
+                best = next;
+                next = swapped;
+                remember_target(fill, at++);
+                if (best->match.length < LONG_ENOUGH) {
+                    continue;
+                }
+            } else if (best->saved == 0) {
+                remember_target(fill, at);
+                at += 1 + ((at - dry_since) >> DRY_STEP_LOG2);
+                at = at < end ? at : end;
                 continue;
             }
+        } else if (best->saved == 0) {
+            break;
         }
-        if (best.saved <= 0) {
-            at += 1 + ((at - dry_since) >> DRY_STEP_LOG2);
-            at = at < end ? at : end;
-            continue;
-        }
-        VCD_TRY(append(fill->out, best.match));
-        note_recent(fill, &best.match);
-        while (++at < (size_t)best.match.start + best.match.length) {
+        VCD_TRY(append(fill->out, best->match));
+        note_recent(fill, &best->match);
+        size_t behind = (size_t)best->match.start + best->match.length;
+        for (; at < behind; at++) {
             remember_target(fill, at);
         }
+        best->saved = 0;
         fill->literal = dry_since = at;
     }
     for (; at < end; at++) {
@@ -310,6 +352,9 @@ static vcd_error fill_gaps(const struct source_view *view, const uint8_t *target
     memset(tables->near, 0, sizeof *tables->near << effort->near_bits);
     memset(tables->far, 0, sizeof *tables->far << effort->far_bits);
     fill->diagonal = fill->line = position;
+    for (unsigned i = 0; i < NEAR_SIZE; i++) {
+        fill->recent[i] = NO_ADDRESS;
+    }
     size_t at = 0;
     size_t literal = 0;
     for (size_t i = 0; i < list->count; i++) {

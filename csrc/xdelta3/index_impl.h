@@ -137,6 +137,12 @@ VCD_INLINE unsigned slots_equal(const uint32_t *bucket, uint32_t mask, uint32_t 
     return (unsigned)_mm_movemask_ps(_mm_castsi128_ps(equal));
 }
 
+/* Put `value` first; the last one is lost. */
+VCD_INLINE void slots_push(uint32_t *bucket, uint32_t value) {
+    __m128i moved = _mm_slli_si128(_mm_loadu_si128((const void *)bucket), sizeof value);
+    _mm_storeu_si128((void *)bucket, _mm_or_si128(moved, _mm_cvtsi32_si128((int32_t)value)));
+}
+
 #else
 
 /* One bit for each of the four slots that, as far as the mask goes, is `value`. */
@@ -146,6 +152,12 @@ VCD_INLINE unsigned slots_equal(const uint32_t *bucket, uint32_t mask, uint32_t 
         equal |= (unsigned)((bucket[i] & mask) == value) << i;
     }
     return equal;
+}
+
+/* Put `value` first; the last one is lost. */
+VCD_INLINE void slots_push(uint32_t *bucket, uint32_t value) {
+    memmove(bucket + 1, bucket, (BUCKET_SLOTS - 1) * sizeof value);
+    bucket[0] = value;
 }
 
 #endif

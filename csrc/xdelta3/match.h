@@ -39,9 +39,9 @@ struct fill_effort {
     uint64_t reach;          /* at most */
 };
 
-/* Four places, the newest first, each with a tag: two to a word, so that a fifth pushes the last one out. */
+/* Four places, the newest first, each with a tag; a fifth pushes the last one out. */
 struct fill_bucket {
-    uint64_t words[2];
+    uint32_t slots[BUCKET_SLOTS];
 };
 
 struct fill_tables {
