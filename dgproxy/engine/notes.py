@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Records beside the objects: statistics, ledgers, runs, uploads, settings. None outlives its bucket.
+"""Records beside the objects: uploads, parts, settings, statistics, ledgers, runs. None outlives its bucket.
 
 One that is written behind a DeleteBucket would be in the next bucket of that name. And a store that looks
 whether a bucket is there, and then writes, would bring back the bucket that was deleted in between. So these

@@ -13,9 +13,9 @@ from typing import Final
 import msgspec
 import structlog
 
-from dgproxy.engine import inventory, keys, names, record
+from dgproxy.engine import inventory, keys, names, notes, record
 from dgproxy.engine.body import Body
-from dgproxy.engine.commit import discard_blobs
+from dgproxy.engine.commit import discard_blobs, in_epoch
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import Contended, ObjectDamaged, UploadNotFound
 from dgproxy.engine.intake import take
@@ -56,11 +56,14 @@ def parse_part(stored: Record, bucket: str, place: str) -> PartRecord:
 async def put_part(engine: Engine, bucket: str, upload: Upload, number: int, body: Body) -> PartRecord:
     """Store a part of an upload that has just been found; one of the same number is replaced.
 
-    Raises UploadNotFound when it ended meanwhile, and what `intake.take` raises.
+    Raises UploadNotFound when it ended meanwhile, what `notes.write` raises, and what `intake.take` raises.
     """
     key, upload_id = upload.key, upload.id
     limit = engine.policy.put_limit()
-    async with take(engine, bucket, key, body, whole_object=False, limit=limit) as taken:
+    async with (
+        in_epoch(engine, bucket) as epoch,
+        take(engine, bucket, key, body, whole_object=False, limit=limit) as taken,
+    ):
         if taken.extent is None:
             raise RuntimeError("a part always has an extent")
         part = PartRecord(
@@ -75,7 +78,7 @@ async def put_part(engine: Engine, bucket: str, upload: Upload, number: int, bod
         async with engine.backend.lock(bucket, upload_lock(upload_id), shared=True):
             upload = await find(engine, bucket, key, upload_id)
             try:
-                replaced = await _write_part(engine, bucket, upload, part)
+                replaced = await _write_part(engine, bucket, upload, part, epoch)
             except BaseException:
                 if await _may_be_stored(engine, bucket, upload, part):
                     taken.keep()
@@ -100,14 +103,16 @@ async def _require_open(engine: Engine, bucket: str, key: str, upload_id: str) -
     return upload
 
 
-async def _write_part(engine: Engine, bucket: str, upload: Upload, part: PartRecord) -> PartRecord | None:
+async def _write_part(
+    engine: Engine, bucket: str, upload: Upload, part: PartRecord, epoch: str
+) -> PartRecord | None:
     """Publish a part's record; returns the one it replaced. That there is one is the exception."""
     place = keys.part(upload.id, part.number)
     old: PartRecord | None = None
     version = ABSENT
     for _ in range(_TRIES):
         try:
-            await engine.backend.write_record(bucket, place, record.encode(part), expect=version)
+            await notes.write(engine, bucket, place, record.encode(part), epoch=epoch, expect=version)
         except VersionConflict:
             old, version = await _replaceable(engine, bucket, upload, place)
             continue

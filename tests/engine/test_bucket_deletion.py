@@ -39,6 +39,7 @@ from dgproxy.storage.backend import (
     BucketExists,
     BucketNotEmpty,
     BucketNotFound,
+    Buffer,
     VersionConflict,
 )
 from dgproxy.storage.filesystem.locks import LockFile
@@ -598,6 +599,36 @@ async def test_nothing_beside_the_objects_brings_a_bucket_back(
                 )
                 assert gone is None
                 assert name not in {bucket.name for bucket in await backend.list_buckets()}
+
+
+class Waiting(Sent):
+    """A body whose bytes come when they are let."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.asked, self.go = asyncio.Event(), asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[Buffer]:
+        self.asked.set()
+        await self.go.wait()
+        async for chunk in super().__aiter__():
+            yield chunk
+
+
+async def test_bytes_on_their_way_keep_the_bucket(moto: Store, tmp_path: Path) -> None:
+    async with over_store(replace(moto, bucket_prefix="way-"), tmp_path, alone=True) as (one, other):
+        await buckets.create_bucket(one.engine, BUCKET)
+        upload = await one.begin("a")
+        for send in (lambda body: one.put("b", body), lambda body: one.part("a", upload, 1, body)):
+            body = Waiting(LARGE)
+            sending = asyncio.ensure_future(send(body))
+            await body.asked.wait()
+            async with other.backend.try_lock(BUCKET, leases.lock_of_writers()) as alone:
+                assert not alone
+            body.go.set()
+            await sending
+            async with other.backend.try_lock(BUCKET, leases.lock_of_writers()) as alone:
+                assert alone
 
 
 @pytest.mark.usefixtures("hasty")

@@ -139,7 +139,7 @@ async def test_multipart(world: World) -> None:
         await complete_two_parts(world, reader, data, looks)
         await world.delete("large.bin")
     upload = await world.begin("large.bin")
-    await world.part("large.bin", upload, 1, data)
+    assert await requests_of(cold(world).part("large.bin", upload, 1, data)) == [GET, GET, PUT, GET, PUT, GET]
     # the upload, the claim, the list and the part, whether it was completed; its end, bytes and their record
     sent = await requests_of(world.abort("large.bin", upload))
     assert sent == [GET, PUT, LIST, GET, GET, DELETE, DELETE, DELETE]
