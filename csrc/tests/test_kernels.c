@@ -128,10 +128,11 @@ static void test_find_matches(const struct kernels *kernels) {
             .bound = limit,
             .keep_min = seed % 2 ? 80 : 200,
             .near_bits = 10 + (unsigned)(seed % 7),
-            .far_bits = 10 + (unsigned)(seed % 8),
+            .far_bits = 10 + (unsigned)(seed / 7 % 7),
             .step = 1U << seed % 4,
             .reach_per_byte = 1 + (unsigned)(seed % 50),
             .reach = 1 << (4 + seed % 14),
+            .reuse = seed % 5 < 2,
         };
         for (unsigned which = 0; which < 2; which++) {
             const struct kernels *both[2] = {portable(), kernels};

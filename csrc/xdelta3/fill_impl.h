@@ -11,7 +11,12 @@
  * saves more (lazy matching, as in RFC 1951, 4). Copies stay inside their gap.
  *
  * Near the diagonal copies are not only likelier but cheaper, too, since their addresses are near others'.
- * The source around a gap is hashed in proportion to it. What all this may cost is the caller's choice.
+ * The source around a gap is hashed in proportion to it. In text the same words come again, and one is best
+ * copied from where it was copied from before: the same cache has that address in a byte. What all this may
+ * cost is the caller's choice.
+ *
+ * A place takes some 75 ns, mostly waits and wrong guesses, so what can be is done without branches, a bucket
+ * as one vector, and memory is asked for early.
  *
  * A slot is only a hint: what is there is compared. An empty one is place 0. Included once by each
  * kernels_*.c, after match_impl.h.
@@ -19,20 +24,24 @@
 enum {
     NEAR_HASH = 4,
     FAR_HASH = 6,
+    USED_HASH = 6,    /* by these bytes of a copy its address is found again */
     FAR_GAP_MIN = 12, /* shorter gaps do not make the source worth hashing */
     LINE_MIN = 32,
-    LONG_ENOUGH = 64, /* no lazy matching from here on */
-    PLACE_BITS = 24, /* of a slot; the rest is a tag */
-    DRY_STEP_LOG2 = 8,   /* a place more is passed over for each 256 bytes without a copy */
-    LOOK_AHEAD = 12,     /* places whose buckets are fetched before they are needed, */
-    FAR_BATCH = 16,      /* and so for source places, */
-    SOURCE_AHEAD = 512,  /* and source bytes: too few are hashed in a row for hardware to guess them */
+    LONG_ENOUGH = 64,   /* no lazy matching from here on */
+    PLACE_BITS = 24,    /* of a slot; the rest is a tag */
+    DRY_STEP_LOG2 = 8,  /* a place more is passed over for each 256 bytes without a copy */
+    LOOK_AHEAD = 12,    /* places whose buckets are fetched before they are needed, */
+    FAR_BATCH = 16,     /* and so for source places, */
+    SOURCE_AHEAD = 512, /* and source bytes: too few are hashed in a row for hardware to guess them */
 };
 
-/* What an address takes that is near no other one, and which addresses are those of copies from the target. */
-#define ADDRESS_MOST ((UINT64_C(1) << 28) - 1)
+/*
+ * Addresses before the window's segment is known: those in the source as they are, those in the target from
+ * TARGET_ADDRESS on, so that none is near one of the other kind, before or after it; nor is NO_ADDRESS.
+ */
 #define TARGET_ADDRESS (UINT64_C(1) << 62)
 #define NO_ADDRESS (UINT64_C(3) << 62)
+#define FAR_AWAY ((UINT64_C(1) << 28) - 1) /* from all recent ones: four bytes */
 
 struct fill {
     const struct source_view *view;
@@ -49,7 +58,7 @@ struct fill {
     uint64_t far_begin;
     size_t literal; /* start of what no copy covers yet, in the gap */
     size_t gap_end;
-    uint64_t recent[NEAR_SIZE]; /* addresses the near cache will hold, as address_of has them */
+    uint64_t recent[NEAR_SIZE]; /* what the near cache will hold */
     unsigned next_recent;
 };
 
@@ -88,14 +97,15 @@ static void remember_target(struct fill *fill, size_t at) {
     }
 }
 
-/* Hash up to FAR_BATCH places of the source from `begin` on, ask for their buckets, and say how many they are. */
+/* Hash up to FAR_BATCH places of the source from `begin` on and ask for their buckets; says how many. */
 VCD_INLINE size_t hash_source(const struct fill *fill, uint64_t begin, uint64_t end, uint32_t *hashes) {
+    unsigned step = fill->effort->step;
     const uint8_t *source = fill->view->source;
     if (fill->view->source_size - begin > SOURCE_AHEAD) {
         VCD_PREFETCH(source + begin + SOURCE_AHEAD);
     }
     size_t count = 0;
-    for (; count < FAR_BATCH && begin < end; begin += fill->effort->step) {
+    for (; count < FAR_BATCH && begin < end; begin += step) {
         hashes[count] = fill_hash(load_u64(source + begin), FAR_HASH);
         VCD_PREFETCH(far_bucket(fill, hashes[count]));
         count++;
@@ -113,28 +123,38 @@ static void remember_source(struct fill *fill, uint64_t begin, uint64_t end) {
     } else {
         fill->far_begin = begin;
     }
+    struct fill_bucket *far = fill->tables->far;
+    unsigned shift = 32 - fill->effort->far_bits;
     uint32_t hashes[2][FAR_BATCH]; /* of the places at hand, and of those after them */
     size_t count = begin < end ? hash_source(fill, begin, end, hashes[0]) : 0;
     for (unsigned turn = 0; count > 0; turn ^= 1) {
         uint64_t after = begin + count * step;
         size_t next = after < end ? hash_source(fill, after, end, hashes[turn ^ 1]) : 0;
         for (size_t i = 0; i < count; i++, begin += step) {
-            remember(far_bucket(fill, hashes[turn][i]), hashes[turn][i], begin);
+            uint32_t hash = hashes[turn][i];
+            remember(&far[hash >> shift], hash, begin);
         }
         count = next;
     }
     fill->far_next = begin > fill->far_next || begin < fill->far_begin ? begin : fill->far_next;
 }
 
-/* A number for an address, its kind in the high bits: far from all others of another kind, before and after. */
 VCD_INLINE uint64_t address_of(enum match_kind kind, uint64_t from) {
     return from + (kind == MATCH_TARGET ? TARGET_ADDRESS : 0);
 }
 
-/* Bytes the address will take: from a recent address, from here, or in full. */
+/* Where the last copy that begins like this left its address. */
+VCD_INLINE uint64_t *used_address(const struct fill *fill, uint64_t bytes) {
+    return &fill->tables->used[fill_hash(bytes, USED_HASH) >> (32 - USED_BITS)];
+}
+
+/* Bytes the address will take: as one that was used, from a recent address, from here, or in full. */
 VCD_INLINE int address_cost(const struct fill *fill, enum match_kind kind, size_t at, uint64_t from) {
     uint64_t address = address_of(kind, from);
-    uint64_t least = kind == MATCH_TARGET ? at - from : ADDRESS_MOST;
+    if (fill->effort->reuse && fill->tables->same[address % SAME_SLOTS] == address) {
+        return 1;
+    }
+    uint64_t least = kind == MATCH_TARGET ? at - from : FAR_AWAY;
     for (unsigned i = 0; i < NEAR_SIZE; i++) {
         uint64_t distance = address - fill->recent[i]; /* of one before it wraps to far behind it */
         least = distance < least ? distance : least;
@@ -142,14 +162,25 @@ VCD_INLINE int address_cost(const struct fill *fill, enum match_kind kind, size_
     return (int)varint_size(least);
 }
 
-static void note_recent(struct fill *fill, const struct match *match) {
+static void note_address(struct fill *fill, const struct match *match) {
+    uint64_t address = address_of(match->kind, match->from);
+    fill->recent[fill->next_recent] = address;
+    fill->next_recent = (fill->next_recent + 1) % NEAR_SIZE;
+    if (fill->effort->reuse) {
+        fill->tables->same[address % SAME_SLOTS] = address;
+        if (fill->size - match->start >= 8) {
+            *used_address(fill, load_u64(fill->target + match->start)) = address;
+        }
+    }
+}
+
+static void note_copy(struct fill *fill, const struct match *match) {
     if (match->kind == MATCH_SOURCE) {
         fill->diagonal = match->from - match->start;
         fill->line = match->length >= LINE_MIN ? fill->diagonal : fill->line;
     }
     if (match->kind != MATCH_RUN) {
-        fill->recent[fill->next_recent] = address_of(match->kind, match->from);
-        fill->next_recent = (fill->next_recent + 1) % NEAR_SIZE;
+        note_address(fill, match);
     }
 }
 
@@ -170,8 +201,8 @@ VCD_INLINE int opcode_cost(const struct fill *fill, size_t at, size_t length) {
  * What `best` becomes when there is a copy of `length` bytes for those at `at`, too. Field by field: a struct
  * that is copied right after it was made waits for its parts.
  */
-static void consider(const struct fill *fill, struct find *best, enum match_kind kind, size_t at, uint64_t from,
-                     size_t length) {
+static void consider(const struct fill *fill, struct find *best, enum match_kind kind, size_t at,
+                     uint64_t from, size_t length) {
     int saved = (int)length - opcode_cost(fill, at, length);
     if (saved - 1 <= best->saved) {
         return; /* however short the address is */
@@ -195,12 +226,11 @@ VCD_INLINE bool starts_alike(const uint8_t *bytes, const uint8_t *others) {
 VCD_INLINE size_t short_prefix(const uint8_t *a, const uint8_t *b, size_t max) {
     uint64_t differs = load_u64(a) ^ load_u64(b);
     size_t length = differs != 0 ? (unsigned)__builtin_ctzll(differs) / 8 : 8;
-    return length < 8 || max <= 8 ? (length < max ? length : max)
-                                  : 8 + common_prefix(a + 8, b + 8, max - 8);
+    return length < 8 || max <= 8 ? (length < max ? length : max) : 8 + common_prefix(a + 8, b + 8, max - 8);
 }
 
 static void consider_alike(const struct fill *fill, struct find *best, size_t at, uint64_t from, size_t end,
-                            size_t back) {
+                           size_t back) {
     const uint8_t *target = fill->target;
     const uint8_t *source = fill->view->source;
     uint64_t left = fill->view->source_size - from;
@@ -222,6 +252,15 @@ VCD_INLINE void consider_source(const struct fill *fill, struct find *best, size
     }
 }
 
+/* The copy from the target at `from`. */
+VCD_INLINE void consider_target(const struct fill *fill, struct find *best, size_t at, size_t from,
+                                size_t end) {
+    const uint8_t *target = fill->target;
+    if (from < at && starts_alike(target + at, target + from)) {
+        consider(fill, best, MATCH_TARGET, at, from, short_prefix(target + at, target + from, end - at));
+    }
+}
+
 /* What the index found and was too short to stay; or the rest of it. */
 VCD_INLINE void consider_found(struct fill *fill, struct find *best, size_t at, size_t end) {
     const struct match_list *found = fill->found;
@@ -237,26 +276,35 @@ VCD_INLINE void consider_found(struct fill *fill, struct find *best, size_t at, 
     }
 }
 
+/* The copy that was made when a copy began like this one: SAME writes its address in a byte. */
+VCD_INLINE void consider_used(const struct fill *fill, struct find *best, size_t at, uint64_t bytes,
+                              size_t end) {
+    uint64_t used = *used_address(fill, bytes);
+    if (used < TARGET_ADDRESS) {
+        consider_source(fill, best, at, used, end, 0);
+    } else if (used != NO_ADDRESS) {
+        consider_target(fill, best, at, (size_t)(used - TARGET_ADDRESS), end);
+    }
+}
+
 /* The copy at `at`, or a little before, ending at most at `end`, that saves most. Eight bytes can be read. */
 VCD_INLINE void find_best(struct fill *fill, size_t at, size_t end, bool with_far, struct find *best) {
-    const uint8_t *target = fill->target;
-    uint64_t bytes = load_u64(target + at);
+    uint64_t bytes = load_u64(fill->target + at);
     const uint32_t place_mask = (UINT32_C(1) << PLACE_BITS) - 1;
-    uint32_t hash = fill_hash(bytes, NEAR_HASH);
-    const struct fill_bucket *near = near_bucket(fill, hash);
     best->saved = 0;
-    for (unsigned fits = slots_equal(near->slots, ~place_mask, tag_of(hash)); fits != 0; fits &= fits - 1) {
-        size_t from = near->slots[__builtin_ctz(fits)] & place_mask;
-        if (from < at && starts_alike(target + at, target + from)) {
-            size_t length = short_prefix(target + at, target + from, end - at);
-            consider(fill, best, MATCH_TARGET, at, from, length);
-        }
-    }
     consider_source(fill, best, at, at + fill->diagonal, end, 0);
     if (fill->line != fill->diagonal) {
         consider_source(fill, best, at, at + fill->line, end, 0);
     }
     consider_found(fill, best, at, end);
+    uint32_t hash = fill_hash(bytes, NEAR_HASH);
+    const struct fill_bucket *near = near_bucket(fill, hash);
+    for (unsigned fits = slots_equal(near->slots, ~place_mask, tag_of(hash)); fits != 0; fits &= fits - 1) {
+        consider_target(fill, best, at, near->slots[__builtin_ctz(fits)] & place_mask, end);
+    }
+    if (fill->effort->reuse) {
+        consider_used(fill, best, at, bytes, end);
+    }
     if (!with_far) {
         return;
     }
@@ -320,7 +368,7 @@ static vcd_error fill_gap(struct fill *fill, size_t at, size_t end) {
             break;
         }
         VCD_TRY(append(fill->out, best->match));
-        note_recent(fill, &best->match);
+        note_copy(fill, &best->match);
         size_t behind = (size_t)best->match.start + best->match.length;
         for (; at < behind; at++) {
             remember_target(fill, at);
@@ -332,6 +380,12 @@ static vcd_error fill_gap(struct fill *fill, size_t at, size_t end) {
         remember_target(fill, at);
     }
     return VCD_OK;
+}
+
+static void clear_addresses(uint64_t *addresses, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        addresses[i] = NO_ADDRESS;
+    }
 }
 
 /* `out` becomes `list` with more copies in its gaps. */
@@ -352,9 +406,9 @@ static vcd_error fill_gaps(const struct source_view *view, const uint8_t *target
     memset(tables->near, 0, sizeof *tables->near << effort->near_bits);
     memset(tables->far, 0, sizeof *tables->far << effort->far_bits);
     fill->diagonal = fill->line = position;
-    for (unsigned i = 0; i < NEAR_SIZE; i++) {
-        fill->recent[i] = NO_ADDRESS;
-    }
+    clear_addresses(fill->recent, NEAR_SIZE);
+    clear_addresses(tables->same, SAME_SLOTS);
+    clear_addresses(tables->used, (size_t)1 << USED_BITS);
     size_t at = 0;
     size_t literal = 0;
     for (size_t i = 0; i < list->count; i++) {
@@ -369,7 +423,7 @@ static vcd_error fill_gaps(const struct source_view *view, const uint8_t *target
         }
         VCD_TRY(fill_gap(fill, at, match->start));
         VCD_TRY(append(out, *match));
-        note_recent(fill, match);
+        note_copy(fill, match);
         at = literal;
     }
     return fill_gap(fill, at, size - literal >= effort->bound ? literal : size);

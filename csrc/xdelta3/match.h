@@ -26,7 +26,7 @@ struct match_list {
 };
 
 /* What fill_gaps and fill_nearby remember; see fill_impl.h and nearby_impl.h. */
-enum { FILL_NEAR_BITS = 16, FILL_FAR_BITS = 17, NEARBY_BITS = 13 };
+enum { FILL_NEAR_BITS = 16, FILL_FAR_BITS = 16, USED_BITS = 10, NEARBY_BITS = 13 };
 
 /* How hard fill_gaps looks. */
 struct fill_effort {
@@ -37,6 +37,7 @@ struct fill_effort {
     unsigned step;           /* every step-th offset of the source is hashed, a power of two: */
     unsigned reach_per_byte; /* so many bytes on either side of a gap, for each byte of it, */
     uint64_t reach;          /* at most */
+    bool reuse;              /* try addresses that were used before, too: they are short in the plain form */
 };
 
 /* Four places, the newest first, each with a tag; a fifth pushes the last one out. */
@@ -47,6 +48,8 @@ struct fill_bucket {
 struct fill_tables {
     struct fill_bucket near[1 << FILL_NEAR_BITS];
     struct fill_bucket far[1 << FILL_FAR_BITS];
+    uint64_t same[SAME_SLOTS];     /* what the same cache will hold */
+    uint64_t used[1 << USED_BITS]; /* addresses, by how the copies began */
     uint32_t nearby[1 << NEARBY_BITS];
 };
 
