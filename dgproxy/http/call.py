@@ -57,6 +57,11 @@ class Call:
         """The key that the path names, '' for none."""
         return self.s3.key
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connection is TLS."""
+        return self.exchange.request.secure
+
     def payload(self) -> payload.Payload:
         """What the headers say of the body. Raises S3Error."""
         signed = self.authentication.content_sha256 if self.authentication is not None else None

@@ -20,7 +20,7 @@ from dgproxy.s3.errors import S3Error
 from dgproxy.s3.names import part_number
 from dgproxy.storage.backend import Buffer
 
-#: Bytes given to the transport at once: a slow client then has a slice in its socket's buffer, not a window.
+#: Bytes given at once to a transport that encrypts them, all before anybody else's turn.
 _SLICE: Final = 1 << 20
 #: Of the headers kept with an object, those that say how long a cached copy is good.
 _FOR_CACHES: Final = frozenset({"Cache-Control", "Expires"})
@@ -140,8 +140,9 @@ async def _send(call: Call, reading: Reading, status: int, headers: dict[str, st
 
 
 async def _send_window(call: Call, response: web.StreamResponse, window: memoryview) -> None:
-    for offset in range(0, len(window), _SLICE):
-        piece = window[offset : offset + _SLICE]
+    size = _SLICE if call.encrypted else len(window)
+    for offset in range(0, len(window), size or 1):
+        piece = window[offset : offset + size]
         with timing.stage("send"):
             await response.write(piece)
         call.exchange.sent += len(piece)
