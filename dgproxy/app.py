@@ -21,6 +21,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from dgproxy import metrics, tls
+from dgproxy.codec.delta import WINDOW_MAX, window_room
 from dgproxy.codec.forms import Form
 from dgproxy.config import Settings, ui_directory
 from dgproxy.engine import bookkeeping, context
@@ -207,7 +208,11 @@ async def _object_store(settings: Settings, cache: FileCache) -> AsyncIterator[B
         session_token=secret(settings.aws_session_token),
         bucket_prefix=settings.s3_bucket_prefix or "",
     )
-    async with s3.opened(store, cache.locks, alone=settings.s3_only_writer) as backend:
+
+    def room(size: int) -> memoryview:
+        return window_room(size) if size <= WINDOW_MAX else memoryview(bytearray(size))
+
+    async with s3.opened(store, cache.locks, alone=settings.s3_only_writer, room=room) as backend:
         with suppress(BucketExists):
             await backend.create_bucket(settings.default_bucket)
         await backend.probe(settings.default_bucket)

@@ -107,7 +107,7 @@ async def asking(secured: bool, patience: float) -> AsyncIterator[tuple[Server, 
         async def ask(how: str, size: int, late: float = 0) -> Stream:
             answer = await session.get(f"{url}/{how}/{size}")
             await asyncio.sleep(late)
-            return Stream(StreamingBody(answer, str(size)), size)
+            return Stream(StreamingBody(answer, str(size)), size, lambda size: memoryview(bytearray(size)))
 
         try:
             yield server, ask

@@ -24,6 +24,7 @@ from dgproxy.storage.s3.outlast import outlast
 from dgproxy.storage.s3.probe import enforces_conditions, shows_empty_directories
 from dgproxy.storage.s3.reading import OpenBlob, Streams
 from dgproxy.storage.s3.records import Records
+from dgproxy.storage.s3.streaming import Room
 from dgproxy.storage.s3.together import together
 
 #: Blobs removed at once.
@@ -35,7 +36,7 @@ _LOCK_THREADS: Final = 4
 class S3Backend:
     """See `storage.backend.Backend`, which this implements. Made by `opened`."""
 
-    def __init__(self, client: Client, store: Store, locks: LockFile, *, alone: bool) -> None:
+    def __init__(self, client: Client, store: Store, locks: LockFile, *, alone: bool, room: Room) -> None:
         self.capabilities = Capabilities(
             name="S3",
             conditional_writes=True,
@@ -50,7 +51,7 @@ class S3Backend:
         self._records = Records(client, self._buckets)
         self._lister = Lister(client, self._buckets)
         self._staged = Staged(client, self._buckets)
-        self._streams = Streams()
+        self._streams = Streams(room)
         self._locks = locks
         self._threads = IOThreads(_LOCK_THREADS, "lock")
 
@@ -162,11 +163,20 @@ class S3Backend:
         return held_if_free(self._locks, self._threads, Lock(Kind.NAMED, bucket, name))
 
 
+def _room(size: int) -> memoryview:
+    return memoryview(bytearray(size))
+
+
 @asynccontextmanager
-async def opened(store: Store, locks: LockFile, *, alone: bool = False) -> AsyncIterator[S3Backend]:
-    """The backend for the block; `locks` is a file that the processes of this host share."""
+async def opened(
+    store: Store, locks: LockFile, *, alone: bool = False, room: Room = _room
+) -> AsyncIterator[S3Backend]:
+    """The backend for the block; `locks` is a file that the processes of this host share.
+
+    `room` gives the memory that what is read of blobs is received into.
+    """
     async with connected(store) as client:
-        backend = S3Backend(client, store, locks, alone=alone)
+        backend = S3Backend(client, store, locks, alone=alone, room=room)
         try:
             yield backend
         finally:

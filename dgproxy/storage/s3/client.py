@@ -176,6 +176,8 @@ async def connected(store: Store) -> AsyncIterator[Client]:
         max_pool_connections=CONNECTIONS,
         connect_timeout=_CONNECT,
         read_timeout=silence.SILENCE,
+        # Arguments are ours, and have types.
+        parameter_validation=False,
         # Ours, above: it knows which calls are safe, and says when one was made twice.
         retries={"mode": "standard", "total_max_attempts": 1},
         s3={

@@ -18,17 +18,18 @@ from dgproxy.storage.s3.client import CONNECTIONS, Client
 from dgproxy.storage.s3.failures import FAILURES, NotThere
 from dgproxy.storage.s3.keymap import place_of
 from dgproxy.storage.s3.silence import is_silence
-from dgproxy.storage.s3.streaming import Stream
+from dgproxy.storage.s3.streaming import Room, Stream
 
 #: Half of the connections: the other half is for calls.
 _STREAMS: Final = CONNECTIONS // 2
 
 
 class Streams:
-    """How many blobs of this process are open as streams."""
+    """How many blobs of this process are open as streams, and where what is read goes."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room) -> None:
         self.open = 0
+        self.room = room
 
 
 class OpenBlob:
@@ -99,7 +100,7 @@ class OpenBlob:
         except BaseException:
             self._streams.open -= 1
             raise
-        self._stream = Stream(answer["Body"], answer["ContentLength"])
+        self._stream = Stream(answer["Body"], answer["ContentLength"], self._streams.room)
         self._at = 0 if span is None else span[0]
         self._end = self._at + answer["ContentLength"]
         # "bytes 5-9/100" (RFC 9110, 14.4); without it the answer is the whole
@@ -127,7 +128,7 @@ class OpenBlob:
     async def _fetch(self, offset: int, length: int, patience: float) -> Buffer:
         span = _range(offset, offset + length)
         answer = await self._client.start("get_object", patience=patience, **self._place, Range=span)
-        stream = Stream(answer["Body"], answer["ContentLength"])
+        stream = Stream(answer["Body"], answer["ContentLength"], self._streams.room)
         try:
             return await stream.read(length)
         finally:

@@ -6,6 +6,8 @@ as all the rest of a GET but its SHA-256. So its connection is taken over once t
 The rest of the body, whose length the head says, is received into memory of the reader's, and behind its last
 byte aiohttp has the connection back, for the next call.
 
+Where that memory comes from is said by who opens the backend (`Room`).
+
 Promises exactly the bytes that are asked for, in order, or one of `failures.FAILURES`; then a stream can only
 be closed. Nothing is received between two reads, so what nobody reads waits at the store's end. A body whose
 length the head does not say, and what is here already, is read from aiohttp.
@@ -14,7 +16,11 @@ Which bytes are asked for, and what to do about a stream that broke, is not deci
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
+
+#: Gives so many writable bytes, of which anything may be in them.
+Room = Callable[[int], memoryview]
 
 _NOWHERE: Final = memoryview(b"")
 
@@ -22,23 +28,24 @@ _NOWHERE: Final = memoryview(b"")
 class Stream:
     """The body, of `length` bytes, of an answer of aiobotocore's. `close` it, whatever became of it."""
 
-    def __init__(self, body: Any, length: int) -> None:
+    def __init__(self, body: Any, length: int, room: Room) -> None:
         self._body = body
+        self._room = room
         self._left = length
         self._early = _NOWHERE
         self._receiver: _Receiver | None = None
         if "Transfer-Encoding" not in body.headers and body.content.exception() is None:
             self._take_over()
 
-    async def read(self, length: int) -> bytearray:
+    async def read(self, length: int) -> memoryview:
         """The next bytes, exactly so many."""
         if length > self._left:
             raise ConnectionError(f"the answer ends {length - self._left} bytes early")
-        data = bytearray(length)
+        data = self._room(length)
         done = min(length, len(self._early))
         data[:done], self._early = self._early[:done], self._early[done:]
         if done < length and self._receiver is not None:
-            await self._receiver.fill(memoryview(data)[done:])
+            await self._receiver.fill(data[done:])
             done = length
         while done < length:
             piece = await self._body.read(length - done)
