@@ -8,70 +8,35 @@ processes there are is the supervisor's business, and what the parts do is their
 import asyncio
 import ctypes
 import importlib
-import os
 import resource
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Final
 
 from aiohttp import web
-from pydantic import SecretStr
 
 from dgproxy import metrics, tls
-from dgproxy.codec.delta import WINDOW_MAX, window_room
-from dgproxy.codec.forms import Form
+from dgproxy.access_keys import credentials_of, renewing
 from dgproxy.config import Settings, ui_directory
 from dgproxy.engine import bookkeeping, context
 from dgproxy.engine.buckets import ensure_bucket
 from dgproxy.engine.optimizer.schedule import Hours, optimizing
-from dgproxy.engine.policy import Policy
 from dgproxy.engine.rest import Rest
+from dgproxy.engines import engine_of, local_directory
 from dgproxy.http import audit, measures, protocol, status
-from dgproxy.http.access import AccessKey, Credentials
 from dgproxy.http.pace import Pace
 from dgproxy.http.service import answerer
 from dgproxy.http.ui import ui_application
 from dgproxy.listen import BACKLOG
-from dgproxy.logs import get_logger
 from dgproxy.s3.bucket_cors import for_origins
-from dgproxy.s3.grants import Grant
-from dgproxy.storage import filesystem
-from dgproxy.storage.backend import Backend, BucketExists
-from dgproxy.storage.cache import FileCache
-from dgproxy.worker import RELOAD
-
-_MIB: Final = 1 << 20
-
-#: Threads of a process that wait for the disk: enough to keep an SSD's queue filled, few enough to be cheap.
-_IO_THREADS: Final = 16
 
 #: Seconds for requests under way at the end. The worker itself has a little longer, so that a request that is
 #: cut off here still cleans up with the engine and the storage open.
 _DRAIN: Final = 30.0
 
 _M_ARENA_MAX: Final = -8  # <malloc.h>
-
-#: Bytes of transfer memory a worker has at least, however many share the setting: four bodies in flight.
-_LEAST_TRANSFER: Final = 48 * _MIB
-
-
-_log = get_logger()
-
-
-@contextmanager
-def claim(settings: Settings) -> Iterator[None]:
-    """Own the data directory for the block, leftovers of a server that died cleared away.
-
-    An object store is nobody's. Raises StorageError when another server owns it, or it can't be used.
-    """
-    if settings.s3_endpoint is not None:
-        yield
-        return
-    with filesystem.claim(settings.data_dir):
-        yield
 
 
 def check(settings: Settings) -> None:
@@ -107,19 +72,19 @@ async def serve(
         bookkeeping.kept(engine),
     ):
         await ensure_bucket(engine, settings.default_bucket)
-        credentials = _credentials(settings)
+        credentials = credentials_of(settings)
         answer = answerer(
             engine,
             credentials,
             for_origins(settings.cors_origins),
             settings.domain,
             Pace(settings.min_upload_rate),
-            server=status.Server(_facts(settings), settings.default_bucket, _local(settings)),
+            server=status.Server(_facts(settings), settings.default_bucket, local_directory(settings)),
             audit=log,
         )
         ui = ui_application(ui_directory(), answer)
         async with (
-            _renewing_keys(credentials, reload),
+            renewing(credentials, reload),
             _tls(settings) as secured,
             _listening(web.ServerRunner(web.Server(answer), shutdown_timeout=_DRAIN), sockets, secured),
             _listening(web.AppRunner(ui, shutdown_timeout=_DRAIN), ui_sockets, secured),
@@ -140,83 +105,6 @@ def _optimizing(settings: Settings, engine: context.Engine) -> AbstractAsyncCont
         return any(sample.value > 0 for sample in measures.in_flight.samples(cells))
 
     return optimizing(engine, Hours(*settings.optimizer_hours), Rest(settings.optimizer_cpu, busy))
-
-
-@asynccontextmanager
-async def engine_of(settings: Settings) -> AsyncIterator[context.Engine]:
-    """The engine of one process, with its share of the memory."""
-    policy = Policy(
-        settings.delta_suffixes,
-        settings.max_delta_ratio,
-        settings.max_object_size,
-        Form[settings.delta_form.upper()],
-        settings.compression,
-        settings.max_references,
-    )
-    async with (
-        FileCache.open(_cache(settings), settings.cache_dir_size) as cache,
-        _backend(settings, cache) as backend,
-        context.running(
-            backend,
-            policy,
-            cache,
-            threads=len(os.sched_getaffinity(0)),
-            index_memory=settings.cache_size_mb * _MIB // settings.workers,
-            largest_index=settings.cache_size_mb * _MIB,
-            transfer_memory=max(settings.transfer_memory_mb * _MIB // settings.workers, _LEAST_TRANSFER),
-            manifest_ttl=settings.s3_manifest_ttl,
-        ) as engine,
-    ):
-        yield engine
-
-
-def _cache(settings: Settings) -> Path:
-    return settings.cache_dir or settings.data_dir / "cache"
-
-
-def _local(settings: Settings) -> Path:
-    """The directory whose disk must not fill up: with all data, or with what is fetched of a store."""
-    return settings.data_dir if settings.s3_endpoint is None else _cache(settings)
-
-
-@asynccontextmanager
-async def _backend(settings: Settings, cache: FileCache) -> AsyncIterator[Backend]:
-    """The storage that is configured. Raises StorageError when it can't be used, or not relied on."""
-    if settings.s3_endpoint is None:
-        opened = filesystem.FilesystemBackend.open(settings.data_dir, settings.durability, _IO_THREADS)
-        async with opened as backend:
-            yield backend
-        return
-    async with _object_store(settings, cache) as backend:
-        yield backend
-
-
-@asynccontextmanager
-async def _object_store(settings: Settings, cache: FileCache) -> AsyncIterator[Backend]:
-    # Here, not above: it brings in aioboto3, 5 MB for each process that a directory does without.
-    from dgproxy.storage import s3  # noqa: PLC0415
-
-    def secret(value: SecretStr | None) -> str | None:
-        return value.get_secret_value() or None if value is not None else None
-
-    store = s3.Store(
-        endpoint=settings.s3_endpoint,
-        region=settings.s3_region,
-        path_style=settings.s3_force_path_style,
-        access_key_id=settings.aws_access_key_id or None,
-        secret_access_key=secret(settings.aws_secret_access_key),
-        session_token=secret(settings.aws_session_token),
-        bucket_prefix=settings.s3_bucket_prefix or "",
-    )
-
-    def room(size: int) -> memoryview:
-        return window_room(size) if size <= WINDOW_MAX else memoryview(bytearray(size))
-
-    async with s3.opened(store, cache.locks, alone=settings.s3_only_writer, room=room) as backend:
-        with suppress(BucketExists):
-            await backend.create_bucket(settings.default_bucket)
-        await backend.probe(settings.default_bucket)
-        yield backend
 
 
 @asynccontextmanager
@@ -280,57 +168,6 @@ def _facts(settings: Settings) -> dict[str, object]:
         "max_object_size": settings.max_object_size,
         "delta_suffixes": settings.delta_suffixes,
     }
-
-
-def _credentials(settings: Settings) -> Credentials | None:
-    """Every access key that may sign; None where there is none, and so the server open."""
-    if not settings.signed:
-        return None
-    return Credentials(_access_keys(settings), signature_v2=settings.signature_v2)
-
-
-def _access_keys(settings: Settings) -> list[AccessKey]:
-    keys = [
-        AccessKey(
-            each.access_key_id,
-            each.secret_access_key.get_secret_value(),
-            Grant(each.allow, writes=not each.read_only),
-            each.name,
-        )
-        for each in settings.keys
-    ]
-    if settings.access_key_id is not None and settings.secret_access_key is not None:
-        keys.append(AccessKey(settings.access_key_id, settings.secret_access_key.get_secret_value()))
-    return keys
-
-
-@asynccontextmanager
-async def _renewing_keys(
-    credentials: Credentials | None, reload: Callable[[], Settings | None]
-) -> AsyncIterator[None]:
-    """Replace the access keys by those of `reload` whenever the supervisor says so, for the block."""
-    loop = asyncio.get_running_loop()
-    told = asyncio.Event()
-
-    async def renew() -> None:
-        while await told.wait():
-            told.clear()
-            settings = await asyncio.to_thread(reload)
-            if settings is None:
-                continue
-            if credentials is None or not settings.signed:
-                _log.warning("access keys are as they were: from open to signed, and back, takes a restart")
-                continue
-            credentials.replace(_access_keys(settings))
-            _log.info("access keys renewed")
-
-    async with asyncio.TaskGroup() as group:
-        renewing = group.create_task(renew())
-        loop.add_signal_handler(RELOAD, told.set)  # for good: without it the signal would end the process
-        try:
-            yield
-        finally:
-            renewing.cancel()
 
 
 def _allow_open_files() -> None:

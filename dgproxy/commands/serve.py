@@ -51,7 +51,7 @@ def _reloaded(options: dict[str, str], file: Path | None) -> Settings | None:
 
 def _serve(configuration: Configuration, reload: Callable[[], Settings | None]) -> int:
     # Here, not above: they bring in everything, which a wrong setting should not wait for.
-    from dgproxy import app  # noqa: PLC0415
+    from dgproxy import app, engines  # noqa: PLC0415
 
     settings = configuration.settings
     logs.setup(settings.log_level)
@@ -60,7 +60,7 @@ def _serve(configuration: Configuration, reload: Callable[[], Settings | None]) 
         return supervisor.run(
             settings,
             partial(app.serve, reload=reload),
-            claim=lambda: app.claim(settings),
+            claim=lambda: engines.claim(settings),
             started=lambda ports: _report(configuration, ports),
             reload=reload,
         )

@@ -20,7 +20,7 @@ from typing import Final, NoReturn
 
 import click
 
-from dgproxy import app, config, config_values, logs
+from dgproxy import config, config_values, engines, logs
 from dgproxy.config import ConfigError, StartError
 from dgproxy.engine.context import Engine
 from dgproxy.engine.errors import EngineError
@@ -141,7 +141,7 @@ async def _work(settings: Settings, work: Work) -> int:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with app.engine_of(settings) as engine:
+    async with engines.engine_of(settings) as engine:
         return await work(engine)
 
 

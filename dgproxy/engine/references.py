@@ -27,7 +27,8 @@ from dgproxy.engine.manifest import Reference
 from dgproxy.engine.source import Demand, Remote, Source
 from dgproxy.engine.unpack import Unpacker
 from dgproxy.storage.backend import Backend, Damaged, MappedBlob, RecordNotFound
-from dgproxy.storage.cache import Arriving, FileCache
+from dgproxy.storage.cache import FileCache
+from dgproxy.storage.cache_arrivals import Arriving
 
 #: Mappings kept open for reuse; each costs address space, no memory of its own.
 _KEPT_MAPPINGS = 256

@@ -20,7 +20,7 @@ from dgproxy.codec.delta import CorruptDelta
 from dgproxy.engine.errors import ObjectDamaged
 from dgproxy.engine.manifest import WINDOW, Reference
 from dgproxy.storage.backend import StorageError
-from dgproxy.storage.cache import Arriving
+from dgproxy.storage.cache_arrivals import Arriving
 
 #: Bytes that a window waits for, beyond what has arrived, rather than have its segment read by itself: that
 #: many, or twice as much as the segment has.

@@ -22,20 +22,21 @@ What the bytes are, and where they come from, is not known here.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 import structlog
 
 from dgproxy.storage.backend import Buffer, Busy, Damaged, OutOfSpace
-from dgproxy.storage.cache_files import CachedFile, CacheFiles, Filling, UncheckedBytes, UnderWay
+from dgproxy.storage.cache_arrivals import Arriving, Fetch
+from dgproxy.storage.cache_files import CachedFile, CacheFiles, Filling, UnderWay
 from dgproxy.storage.filesystem.locks import Kind, Lock, LockFile
 from dgproxy.storage.filesystem.threads import IOThreads
 from dgproxy.storage.filesystem.waiting import Attempt
 
-__all__ = ["Append", "Arriving", "CachedFile", "FileCache", "Fill"]
+__all__ = ["Append", "CachedFile", "FileCache", "Fill"]
 
 #: Adds bytes to a file that is being filled; the caller may reuse them once this returns.
 Append = Callable[[Buffer], Awaitable[None]]
@@ -80,7 +81,7 @@ class FileCache:
         self._files = files
         self._threads = IOThreads(_THREADS, "cache")
         self._at_once = asyncio.Semaphore(_FILLS)
-        self._fetches: dict[str, _Fetch] = {}
+        self._fetches: dict[str, Fetch] = {}
         self._failed: OrderedDict[str, _Failed] = OrderedDict()
 
     @classmethod
@@ -156,14 +157,14 @@ class FileCache:
         return asyncio.get_running_loop().time() < failed.at + _rest(failed.times)
 
     @asynccontextmanager
-    async def arriving(self, name: str, length: int, sha256: str, fill: Fill) -> AsyncIterator["Arriving"]:
+    async def arriving(self, name: str, length: int, sha256: str, fill: Fill) -> AsyncIterator[Arriving]:
         """The bytes of `map` while they arrive, for a block; the first to ask begins to fetch them.
 
         They go on arriving when the block is left.
         """
         fetch = self._fetches.get(sha256)
         if fetch is None:
-            fetch = self._fetches[sha256] = _Fetch()
+            fetch = self._fetches[sha256] = Fetch()
             fetch.task = asyncio.create_task(self._fetch(fetch, name, length, sha256, fill))
             fetch.task.add_done_callback(lambda _: self._over(sha256))
         with fetch.awaited():
@@ -208,7 +209,7 @@ class FileCache:
                     self._failed.popitem(last=False)
         fetch.let_go()
 
-    async def _fetch(self, fetch: "_Fetch", name: str, length: int, sha256: str, fill: Fill) -> CachedFile:
+    async def _fetch(self, fetch: Fetch, name: str, length: int, sha256: str, fill: Fill) -> CachedFile:
         file = CachedFile(self._files.path(sha256))
         turn = Attempt(self._files.locks, Lock(Kind.KEY, "", sha256))
         try:
@@ -235,7 +236,7 @@ class FileCache:
             turn.give_back()
         return file
 
-    async def _wait(self, fetch: "_Fetch", turn: Attempt, file: CachedFile, sha256: str, length: int) -> bool:
+    async def _wait(self, fetch: Fetch, turn: Attempt, file: CachedFile, sha256: str, length: int) -> bool:
         """Wait for this process's turn to fill a file, or for another that does; then it is mapped: True."""
         clock = asyncio.get_running_loop().time
         pause, before, since = _FIRST_PAUSE, list[UnderWay](), clock()
@@ -253,7 +254,7 @@ class FileCache:
         return False
 
     async def _fill(
-        self, fetch: "_Fetch", file: CachedFile, name: str, length: int, sha256: str, fill: Fill
+        self, fetch: Fetch, file: CachedFile, name: str, length: int, sha256: str, fill: Fill
     ) -> None:
         filling = Filling(self._files, name, sha256, length)
 
@@ -273,96 +274,3 @@ class FileCache:
 def _rest(times: int) -> float:
     """Seconds to let be what has failed so many times."""
     return float(min(_REST * 2 ** min(times - 1, 30), _LONGEST_REST))
-
-
-class Arriving:
-    """A file on its way, for one of those who want it: what has arrived, and the whole when it is there."""
-
-    def __init__(self, fetch: "_Fetch", threads: IOThreads, path: bytes, length: int) -> None:
-        self._fetch = fetch
-        self._threads = threads
-        self._path = path
-        self._length = length
-
-    @property
-    def arrived(self) -> int:
-        """How many of its first bytes are there. It can begin once more, when they turned out to be wrong."""
-        return self._fetch.state.arrived
-
-    @property
-    def over(self) -> bool:
-        """Whether it is there, or failed: `whole` waits for nothing."""
-        return self._fetch.task.done()
-
-    async def reached(self, end: int) -> None:
-        """Wait until so many bytes are there, or it is over."""
-        await self._fetch.reached(end)
-
-    @asynccontextmanager
-    async def stretch(self, begin: int, end: int) -> AsyncIterator[memoryview | None]:
-        """Bytes that have arrived, for a block, unchecked; None when they are not there any more."""
-        # It may have got its name a moment ago.
-        files = [UncheckedBytes(path) for path in (self._fetch.state.path, self._path)]
-        try:
-            for file in files:
-                if await self._threads.call(file.map_arrived, begin, end):
-                    yield file.view
-                    break
-            else:
-                yield None
-        finally:
-            for file in files:
-                await self._threads.finish(file.close)
-
-    async def whole(self) -> CachedFile:
-        """The file, checked, when it is there; the caller closes it. Raises what `FileCache.map` does."""
-        file = CachedFile(self._path)
-        try:
-            fetched = await asyncio.shield(self._fetch.task)
-            await self._threads.call(file.share, fetched, self._length)
-        except BaseException:
-            await self._threads.finish(file.close)
-            raise
-        return file
-
-
-class _Fetch:
-    """A file on its way, kept open until everyone who waits for it has mapped it."""
-
-    task: "asyncio.Task[CachedFile]"
-
-    def __init__(self) -> None:
-        self.state = UnderWay(0, b"")
-        self._waiting = 0
-        self._news = asyncio.Event()
-
-    def has_got(self, state: UnderWay) -> None:
-        """What has arrived, and where it is."""
-        self.state = state
-        self._tell()
-
-    async def reached(self, end: int) -> None:
-        """Wait until so many bytes are there, or it is over."""
-        while self.state.arrived < end and not self.task.done():
-            await self._news.wait()
-
-    @contextmanager
-    def awaited(self) -> Iterator[None]:
-        """Somebody wants it, for a block."""
-        self._waiting += 1
-        try:
-            yield
-        finally:
-            self._waiting -= 1
-            self.let_go()
-
-    def let_go(self) -> None:
-        """Close the file once it is there and nobody waits; its error, if nobody did, is nobody's."""
-        if self.task.done():
-            self._tell()
-            if not self._waiting and not self.task.cancelled() and not self.task.exception():
-                self.task.result().close()
-
-    def _tell(self) -> None:
-        news, self._news = self._news, asyncio.Event()
-        news.set()

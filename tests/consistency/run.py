@@ -17,7 +17,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dgproxy import app
+from dgproxy import engines
 from dgproxy.engine import inventory, names
 from dgproxy.engine.context import Engine
 from dgproxy.engine.gc import Finding, Options, collect, collect_staged
@@ -174,7 +174,7 @@ async def _aftermath(all_of_it: Cluster, result: Result) -> None:
     )
     for proxy in all_of_it.proxies:
         proxy.stop()
-    async with app.engine_of(settings) as engine:
+    async with engines.engine_of(settings) as engine:
         for finding in await _gc(engine):
             result.garbage[finding.kind] = result.garbage.get(finding.kind, 0) + 1
             if finding.outcome == "left":

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from unittest import mock
 
-from dgproxy import app, config
+from dgproxy import config, engines
 from dgproxy.engine.buckets import list_buckets
 from dgproxy.engine.gc import Finding, Options, collect, collect_staged
 from dgproxy.engine.gc_uploads import collect_uploads
@@ -37,7 +37,7 @@ async def collect_now(server: Server) -> list[Finding]:
     said = {"DELTAGLIDER_PROXY_DATA_DIR": str(server.data)} | server.settings
     with mock.patch.dict(os.environ, {k: v for k, v in said.items() if k.startswith("AWS_")}):
         settings = config.load(environment=said).settings
-        async with app.engine_of(settings) as engine:
+        async with engines.engine_of(settings) as engine:
             for bucket in await list_buckets(engine):
                 await collect_uploads(engine, bucket.name, options, found.append, pace=Pace())
                 await collect(engine, bucket.name, options, found.append, pace=Pace())
