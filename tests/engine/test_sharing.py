@@ -105,6 +105,7 @@ class Rooms:
         self.lent -= 1
 
 
+@pytest.mark.usefixtures("hinting")
 async def test_a_duplicate_takes_no_more_memory_than_an_upload(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
