@@ -615,8 +615,8 @@ class Waiting(Sent):
             yield chunk
 
 
-async def test_bytes_on_their_way_keep_the_bucket(moto: Store, tmp_path: Path) -> None:
-    async with over_store(replace(moto, bucket_prefix="way-"), tmp_path, alone=True) as (one, other):
+async def test_bytes_on_their_way_keep_the_bucket(seaweedfs: Store, tmp_path: Path) -> None:
+    async with over_store(replace(seaweedfs, bucket_prefix="way-"), tmp_path, alone=True) as (one, other):
         await buckets.create_bucket(one.engine, BUCKET)
         upload = await one.begin("a")
         for send in (lambda body: one.put("b", body), lambda body: one.part("a", upload, 1, body)):
