@@ -3,9 +3,11 @@
 
 The order, the roll-up and the paging are the backend's; here keys lose their storage prefix and gain size
 and etag. An object deleted between the listing and the look at its manifest is left out, as if it had gone a
-moment before.
+moment before. A page ends with what it shows: what was left out behind that may be there again when the next
+page is asked for. One that shows nothing is the last: clients go on from the last key they saw.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dgproxy.engine import keys
@@ -27,7 +29,7 @@ class ListedObject:
 class ObjectPage:
     """One page: objects and common prefixes in one order.
 
-    `last` is what the next page comes after, if there is `more`.
+    `last` is what the next page comes after, if there is `more`: the last item.
     """
 
     items: list[ListedObject | CommonPrefix]
@@ -42,25 +44,33 @@ async def list_objects(
 
     Raises BucketNotFound, ObjectDamaged when a manifest can't be read, and the storage layer's errors.
     """
-    page = await engine.backend.list_records(
-        bucket,
-        keys.manifest(prefix),
-        delimiter=delimiter,
-        after=keys.manifest(after) if after else "",
-        limit=limit,
-    )
-    found = await _summaries(engine, bucket, [item for item in page.items if isinstance(item, Listed)])
+    behind = keys.manifest(after) if after else ""
+    while True:
+        page = await engine.backend.list_records(
+            bucket, keys.manifest(prefix), delimiter=delimiter, after=behind, limit=limit
+        )
+        items = await _items(engine, bucket, page.items)
+        if items or not page.more:
+            return ObjectPage(items, page.more, _name(items[-1]) if items else "")
+        behind = _name(page.items[-1])
+
+
+async def _items(
+    engine: Engine, bucket: str, listed: Sequence[Listed | CommonPrefix]
+) -> list[ListedObject | CommonPrefix]:
+    """What is shown of what was listed."""
+    found = await _summaries(engine, bucket, [item for item in listed if isinstance(item, Listed)])
     items: list[ListedObject | CommonPrefix] = []
-    last = ""
-    for item in page.items:
+    for item in listed:
         if isinstance(item, CommonPrefix):
-            last = keys.object_key(item.prefix)
-            items.append(CommonPrefix(last))
-        else:
-            last = keys.object_key(item.key)
-            if last in found:
-                items.append(ListedObject(last, found[last]))
-    return ObjectPage(items, page.more, last)
+            items.append(CommonPrefix(keys.object_key(item.prefix)))
+        elif (key := keys.object_key(item.key)) in found:
+            items.append(ListedObject(key, found[key]))
+    return items
+
+
+def _name(item: ListedObject | Listed | CommonPrefix) -> str:
+    return item.prefix if isinstance(item, CommonPrefix) else item.key
 
 
 async def _summaries(engine: Engine, bucket: str, listed: list[Listed]) -> dict[str, Summary]:

@@ -3,15 +3,18 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
 
 import pytest
 
 from dgproxy.engine import delete, put
 from dgproxy.engine.commit import may_be_current
 from dgproxy.engine.errors import ObjectDamaged, ObjectNotFound, ObjectTooLarge
+from dgproxy.engine.listing import ListedObject, list_objects
 from dgproxy.engine.manifest import WINDOW, Attributes, Manifest
 from dgproxy.engine.policy import INLINE_LIMIT, Policy
-from dgproxy.storage.backend import Backend, BucketNotEmpty, BucketNotFound
+from dgproxy.storage.backend import Backend, BucketNotEmpty, BucketNotFound, Record
 from tests.engine.material import noise, version
 from tests.engine.world import BodyRefused, Sent, World, span, world_over
 
@@ -288,6 +291,48 @@ async def test_listing_agrees_with_the_objects(world: World) -> None:
         await world.assert_object(key, noise(number * 3000))
         await world.put(key, noise(number * 3000 + 1))  # a cached summary must not survive this
         await world.assert_object(key, noise(number * 3000 + 1))
+
+
+class _Overtaken:
+    """A backend on which, once, objects come and go between a page of names and a look at their manifests."""
+
+    def __init__(self, inner: Backend, between: Callable[[], Awaitable[object]]) -> None:
+        self._inner = inner
+        self._between: Callable[[], Awaitable[object]] | None = between
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def read_records(self, bucket: str, keys: Sequence[str]) -> list[Record | None]:
+        between, self._between = self._between, None
+        if between is not None:
+            await between()
+        return await self._inner.read_records(bucket, keys)
+
+
+@pytest.mark.parametrize(
+    ("gone", "shown"), [("ab", "cd"), ("abcd", "e"), ("bcde", "a"), ("b", "a"), ("abcde", "")]
+)
+async def test_a_page_ends_with_what_it_shows(world: World, gone: str, shown: str) -> None:
+    for key in "abcde":
+        await world.put(key, noise(10))
+
+    async def delete() -> None:
+        for key in gone:
+            await world.delete(key)
+
+    overtaken = world.over(cast("Backend", _Overtaken(world.backend, delete)))
+    page = await list_objects(overtaken.engine, world.bucket, prefix="", delimiter="", after="", limit=2)
+    assert "".join(item.key for item in page.items if isinstance(item, ListedObject)) == shown
+    assert page.last == shown[-1:]
+    assert page.more == (shown not in {"e", ""})
+    for key in gone:
+        await world.put(key, noise(20))
+    following = await list_objects(
+        overtaken.engine, world.bucket, prefix="", delimiter="", after=page.last, limit=9
+    )
+    rest = "abcde"["abcde".find(shown[-1:]) + len(shown[-1:]) :]
+    assert "".join(item.key for item in following.items if isinstance(item, ListedObject)) == rest
 
 
 @pytest.mark.parametrize("size", [100, 20_000])
