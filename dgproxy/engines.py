@@ -114,7 +114,7 @@ async def _object_store(settings: Settings, cache: FileCache) -> AsyncIterator[B
     )
 
     def room(size: int) -> memoryview:
-        return window_room(size) if size <= WINDOW_MAX else memoryview(bytearray(size))
+        return window_room(size) if size <= WINDOW_MAX else s3.heap_room(size)
 
     async with s3.opened(store, cache.locks, alone=settings.s3_only_writer, room=room) as backend:
         with suppress(BucketExists):

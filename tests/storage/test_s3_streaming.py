@@ -16,7 +16,7 @@ from aiobotocore.response import StreamingBody
 
 from dgproxy.storage.s3.failures import FAILURES
 from dgproxy.storage.s3.silence import is_silence
-from dgproxy.storage.s3.streaming import Stream
+from dgproxy.storage.s3.streaming import Stream, heap_room
 
 DATA = random.Random(6).randbytes(5_000_000)
 #: Seconds; longer than a test may take.
@@ -107,7 +107,7 @@ async def asking(secured: bool, patience: float) -> AsyncIterator[tuple[Server, 
         async def ask(how: str, size: int, late: float = 0) -> Stream:
             answer = await session.get(f"{url}/{how}/{size}")
             await asyncio.sleep(late)
-            return Stream(StreamingBody(answer, str(size)), size, lambda size: memoryview(bytearray(size)))
+            return Stream(StreamingBody(answer, str(size)), size, heap_room)
 
         try:
             yield server, ask

@@ -3,5 +3,6 @@
 
 from dgproxy.storage.s3.backend import S3Backend, opened
 from dgproxy.storage.s3.client import Store
+from dgproxy.storage.s3.streaming import heap_room
 
-__all__ = ["S3Backend", "Store", "opened"]
+__all__ = ["S3Backend", "Store", "heap_room", "opened"]

@@ -24,7 +24,7 @@ from dgproxy.storage.s3.outlast import outlast
 from dgproxy.storage.s3.probe import enforces_conditions, shows_empty_directories
 from dgproxy.storage.s3.reading import OpenBlob, Streams
 from dgproxy.storage.s3.records import Records
-from dgproxy.storage.s3.streaming import Room
+from dgproxy.storage.s3.streaming import Room, heap_room
 from dgproxy.storage.s3.together import together
 
 #: Blobs removed at once.
@@ -163,13 +163,9 @@ class S3Backend:
         return held_if_free(self._locks, self._threads, Lock(Kind.NAMED, bucket, name))
 
 
-def _room(size: int) -> memoryview:
-    return memoryview(bytearray(size))
-
-
 @asynccontextmanager
 async def opened(
-    store: Store, locks: LockFile, *, alone: bool = False, room: Room = _room
+    store: Store, locks: LockFile, *, alone: bool = False, room: Room = heap_room
 ) -> AsyncIterator[S3Backend]:
     """The backend for the block; `locks` is a file that the processes of this host share.
 

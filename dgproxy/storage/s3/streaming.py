@@ -25,6 +25,11 @@ Room = Callable[[int], memoryview]
 _NOWHERE: Final = memoryview(b"")
 
 
+def heap_room(size: int) -> memoryview:
+    """A `Room` of any size, new each time."""
+    return memoryview(bytearray(size))
+
+
 class Stream:
     """The body, of `length` bytes, of an answer of aiobotocore's. `close` it, whatever became of it."""
 
